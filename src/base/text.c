@@ -47,18 +47,12 @@ void text_add(struct text *text, const char *string)
 __attribute__((format(printf, 2, 0))) static void add_list(struct text *text, const char *format,
                                                            va_list list)
 {
-    char nothing[1];
-    va_list again;
+    AUTO(drop_free) char *piece = NULL;
 
-    va_copy(again, list);
-    int length = vsnprintf(nothing, 0, format, again);
-    va_end(again);
-    if (length < 0) {
+    if (vasprintf(&piece, format, list) < 0) {
         abort();
     }
-    make_room(text, (size_t)length);
-    (void)vsnprintf(text->bytes + text->length, (size_t)length + 1, format, list);
-    text->length += (size_t)length;
+    text_add(text, piece);
 }
 
 void text_addf(struct text *text, const char *format, ...)
