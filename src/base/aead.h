@@ -14,7 +14,7 @@
 #include "base/span.h"
 
 #define AEAD_KEY_SIZE 32u
-#define AEAD_IV_SIZE 12u
+#define AEAD_IV_SIZE  12u
 #define AEAD_TAG_SIZE 16u
 /* How much larger a box is than what is in it. */
 #define AEAD_EXTRA (AEAD_IV_SIZE + AEAD_TAG_SIZE)
