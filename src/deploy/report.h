@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a run says while it works. As text: a line a phase on standard error, and on a terminal a
+ * bar below it. As JSON: one line an event on standard output. Everything but progress also goes
+ * into the journal of the cluster's state.
+ */
+#ifndef QUOIN_DEPLOY_REPORT_H
+#define QUOIN_DEPLOY_REPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/base.h"
+#include "deploy/state.h"
+
+struct report {
+    bool json;
+    bool bar;            /* standard error is a terminal that can move its cursor */
+    bool colour;         /* NO_COLOR is not set */
+    struct state *state; /* borrowed; NULL before there is one */
+    const char *phase;   /* borrowed: a name from the table of phases */
+    unsigned number, of;
+    int64_t began, phase_began; /* CLOCK_MONOTONIC, milliseconds */
+    unsigned percent;           /* as last shown */
+    bool bar_shown;
+    struct err failure; /* of the journal: the next call to report_failed tells it */
+};
+
+void report_begin(struct report *report, bool json);
+/* A phase starts: number `number` of `of`. */
+void report_phase(struct report *report, const char *phase, unsigned number, unsigned of);
+/* A step of it begins, at `host` (may be NULL) on `target` (may be NULL). */
+void report_step(struct report *report, const char *kind, const char *host, const char *target);
+void report_progress(struct report *report, unsigned percent, const char *what);
+/* The step ended; `changed` false: it was done already. */
+void report_step_done(struct report *report, const char *kind, bool changed);
+/* The whole run ended. `result` (may be NULL) is put into the event; borrowed. */
+void report_done(struct report *report, const json_t *result, const char *summary);
+void report_failed(struct report *report, const struct err *err);
+/* The current UTC time, RFC 3339 with milliseconds. */
+void report_time(char out[32]);
+
+#endif
