@@ -43,7 +43,7 @@ struct blueprint_host {
 };
 
 struct blueprint_volume { /* a disk of the manager */
-    char *name;           /* a DNS label, not "identity" */
+    char *name;           /* a DNS label of at most 20 bytes (virtio's serial); not "identity" */
     uint64_t bytes;       /* a multiple of 4 MiB */
 };
 
@@ -54,13 +54,13 @@ struct blueprint_manager {
     char image_sha256[65];          /* of the file as it is, lower case */
     unsigned cpus;                  /* default 2 */
     uint64_t memory_bytes;          /* default 1 GiB */
-    struct blueprint_volume *disks; /* two or more: the image, the data, others */
+    struct blueprint_volume *disks; /* "system", "data", then others */
     size_t disk_count;
     struct {
         char *bridge;
         char *address; /* "10.77.0.10/24" */
         char *gateway; /* NULL: none */
-        char **dns;    /* addresses; default none */
+        char **dns;    /* addresses; at most 3 */
         size_t dns_count;
         char *hostname; /* default: the manager's name */
     } network;
