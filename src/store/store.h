@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store: the datastore made of the hosts' own disks. A backend is one const struct; nothing outside
+ * this room knows Ceph. Everything that makes something looks, makes, and looks again: twice is
+ * safe, and so is the run after a kill anywhere. Everything ends by a deadline, also when the
+ * cluster is dead: ERR_AWAY, with a remedy. A struct store may be used by many threads at once.
+ */
+#ifndef QUOIN_STORE_STORE_H
+#define QUOIN_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/base.h"
+#include "store/disk.h"
+
+struct store; /* an open datastore */
+struct image; /* an open image */
+
+/* A cluster of quoin: odd quorums of three or five; more monitors make it slower, not safer. */
+#define STORE_MAX_MONITORS 5
+/* An image name: the field's own limit is larger, ours keeps names readable. */
+#define STORE_MAX_NAME 96
+/* The largest small object (a VM's home): below what an OSD takes in one write. */
+#define STORE_MAX_OBJECT (16u << 20)
+/* Bytes in front of a disk's payload in its image: the LUKS2 header. */
+#define STORE_HEADER (4ull << 20)
+/* Size of the objects that an image is cut into; best size and alignment of writes. */
+#define STORE_OBJECT (4ull << 20)
+
+/* How daemons are run: systemd units on a host; directly in tests. Twice is safe. */
+struct store_daemons {
+    /* `device`: a block device that must belong to the daemon at each start, or NULL. Enabled for
+     * the next boot, started, running when it returns. */
+    bool (*start)(const char *root, const char *kind, const char *id, const char *device,
+                  struct err *err);
+    /* Stopped and not started at the next boot; succeeds when there is none. */
+    bool (*stop)(const char *root, const char *kind, const char *id, struct err *err);
+};
+extern const struct store_daemons store_units; /* ceph-mon@h1.service and so on */
+
+struct store_monitor {
+    const char *host;    /* its name */
+    const char *address; /* IPv4 or IPv6, on the datastore's network */
+};
+
+/* What a datastore should be, and which host we are. */
+struct store_conf {
+    const char *cluster; /* UUID of the cluster */
+    const char *name;    /* of the datastore: `datastore.name` */
+    const char *network; /* "10.77.0.0/24" */
+    const char *host;    /* name of this host */
+    const char *address; /* of this host on that network */
+    const struct store_monitor *monitors;
+    size_t monitor_count;
+    unsigned replicas;    /* copies of each byte: never more than there are hosts (then: disks) */
+    uint64_t disk_memory; /* bytes of memory for each disk's daemon; 0: chosen by this host's */
+    unsigned seconds;     /* deadline of each wait; 0: 120 */
+    const char *root;     /* "" on a host; tests keep everything under another folder */
+    const struct store_daemons *daemons; /* NULL: store_units */
+};
+
+enum store_state { STORE_OK, STORE_WARN, STORE_FAILED, STORE_AWAY };
+
+struct store_health {
+    enum store_state state;
+    char reasons[1024]; /* "; " between them; "" when there are none */
+    uint64_t bytes_total, bytes_used;
+    unsigned disks, disks_up, disks_in;
+    unsigned monitors, monitors_in_quorum;
+    bool clean; /* all data has all its copies and takes writes */
+};
+
+/* What the hypervisor needs to give an image to a virtual machine. */
+struct store_attachment {
+    const char *protocol; /* "rbd" */
+    char *source;         /* "ds1/mgr-system" */
+    char *user;           /* "quoin" */
+    char *conf;           /* a file the hypervisor's process reads: "/etc/ceph/ceph.conf" */
+    char *hosts;          /* "10.77.0.11:3300", spaces between them */
+    struct secret *key;   /* the user's key, as base64 text: for an ephemeral private secret */
+};
+void store_attachment_clear(struct store_attachment *attachment);
+
+struct store_images {
+    /* `size` bytes, header included. There already with that size: succeeds. ERR_CLASH: other size.
+     */
+    bool (*create)(struct store *store, const char *name, uint64_t size, struct err *err);
+    /* Not there any more: succeeds. ERR_CLASH: a living client has it open (its address is named).
+     */
+    bool (*remove)(struct store *store, const char *name, const struct progress *progress,
+                   struct err *err);
+    /* ERR_ABSENT: no such image. `out_size` may be NULL. */
+    bool (*look)(struct store *store, const char *name, uint64_t *out_size, struct err *err);
+    /* A JSON array of names, sorted; a new reference. */
+    bool (*list)(struct store *store, json_t **out, struct err *err);
+    /* `passphrase` NULL: raw bytes, header and all. Else decrypted, offset 0 is the disk's first
+     * byte; opened for reading unless `writable`. ERR_DENIED: the passphrase opens no keyslot. */
+    bool (*open)(struct store *store, const char *name, const struct secret *passphrase,
+                 bool writable, struct image **out, struct err *err);
+    void (*close)(struct image *image);
+    bool (*attachment)(struct store *store, const char *name, struct store_attachment *out,
+                       struct err *err);
+};
+
+/* Called once, from a thread of the store; `err` is NULL on success. Must not block long. */
+typedef void store_done(void *context, const struct err *err);
+
+struct store_io {
+    /* Begins a write and returns; `bytes` stay untouched until `done`. Many at once are wanted;
+     * the caller bounds them. False: not begun, `done` is not called. */
+    bool (*write_at)(struct image *image, uint64_t offset, const void *bytes, size_t length,
+                     store_done *done, void *context, struct err *err);
+    /* Likewise. Places never written read as zeros. */
+    bool (*read_at)(struct image *image, uint64_t offset, void *bytes, size_t length,
+                    store_done *done, void *context, struct err *err);
+    /* All writes whose `done` was called are on stable storage. */
+    bool (*flush)(struct image *image, struct err *err);
+    /* Calls `each` for every allocated range, in order, with whole objects; false from it ends the
+     * walk with its `err`. */
+    bool (*extents)(struct image *image,
+                    bool (*each)(void *context, uint64_t offset, uint64_t length, struct err *err),
+                    void *context, struct err *err);
+    /* The exclusive lock: one writer in the cluster. A lock whose holder died is taken over, and
+     * the dead holder fenced by the blocklist first. ERR_CLASH: a living client holds it. */
+    bool (*lock)(struct image *image, struct err *err);
+    bool (*unlock)(struct image *image, struct err *err);
+    /* Bytes that can be read: of the disk when decrypted, of the image when raw. */
+    bool (*size)(struct image *image, uint64_t *out, struct err *err);
+};
+
+/* Waits for it: read_at, write_at and flush for callers that have one thing to do. */
+bool store_read(const struct store_io *io, struct image *image, uint64_t offset, void *bytes,
+                size_t length, struct err *err);
+bool store_write(const struct store_io *io, struct image *image, uint64_t offset, const void *bytes,
+                 size_t length, struct err *err);
+/* Under the exclusive lock: write `length` ≤ STORE_HEADER bytes at offset 0, flush, read back,
+ * compare. ERR_CLASH: the lock is held; ERR_SYSTEM: what came back differs. */
+bool store_header_write(const struct store_io *io, struct image *image, const void *bytes,
+                        size_t length, struct err *err);
+
+/* Any version, for `expect`. */
+#define STORE_ANY UINT64_MAX
+
+struct store_objects {
+    /* The whole object; the caller frees. ERR_ABSENT. `out_version` may be NULL. */
+    bool (*read)(struct store *store, const char *name, char **out, size_t *out_length,
+                 uint64_t *out_version, struct err *err);
+    /* The whole object at once or not at all. `expect` 0: must not exist yet; else the version it
+     * must have; STORE_ANY. ERR_CLASH: it has another. `out_version` may be NULL. */
+    bool (*write)(struct store *store, const char *name, const void *bytes, size_t length,
+                  uint64_t expect, uint64_t *out_version, struct err *err);
+    /* Not there: succeeds. */
+    bool (*remove)(struct store *store, const char *name, struct err *err);
+    /* A JSON array of the names that begin with `prefix`, sorted; a new reference. */
+    bool (*list)(struct store *store, const char *prefix, json_t **out, struct err *err);
+};
+
+struct store_backend {
+    const char *type;    /* as written in a blueprint: "ceph" */
+    const char *summary; /* one line for people */
+
+    /* Does this first 4 KiB of a disk belong to a cluster? Fills cluster and member UUIDs. Pure. */
+    bool (*label)(const unsigned char *bytes, size_t length, char out_cluster[UUID_SIZE],
+                  char out_member[UUID_SIZE]);
+    /* The datastore on this host out of disks that disk_take took: from nothing to a pool that
+     * takes writes, and was seen to. ERR_CLASH: this host serves another cluster. */
+    bool (*make)(const struct store_conf *conf, const struct disk_order *disks, size_t disk_count,
+                 const struct progress *progress, struct err *err);
+    /* Succeeds also when the cluster is away: that is what it then says. */
+    bool (*look)(const struct store_conf *conf, struct store_health *out, struct err *err);
+    /* ERR_ABSENT: no datastore on this host; ERR_AWAY: it does not answer. */
+    bool (*open)(const struct store_conf *conf, struct store **out, struct err *err);
+    void (*close)(struct store *store);
+    /* With a throw-away encrypted image: zeros stay zeros for every read size, before and after a
+     * 4 KiB write. `*out_hold` false: zeros must be written. */
+    bool (*holes)(struct store *store, bool *out_hold, struct err *err);
+    /* Stop the daemons of our cluster on this host, forget their state and keys, clear our disks;
+     * never anything of another cluster. Succeeds when nothing is left. */
+    bool (*undo)(const struct store_conf *conf, const struct disk_order *disks, size_t disk_count,
+                 const struct progress *progress, struct err *err);
+
+    const struct store_images *images;
+    const struct store_io *io;
+    const struct store_objects *objects;
+};
+
+extern const struct store_backend *const stores[]; /* ended by NULL */
+/* ERR_INPUT: no such type; the remedy lists those there are. */
+bool store_backend_find(const char *type, const struct store_backend **out, struct err *err);
+
+#endif
