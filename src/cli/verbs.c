@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+
+const struct verb verbs[] = {
+    {"check", "BLUEPRINT", "Read the blueprint, then look at every host; change nothing", "offline",
+     1, 1, verb_check},
+    {"plan", "BLUEPRINT", "Show the steps, each disk that would be wiped, and the plan's hash",
+     NULL, 1, 1, verb_plan},
+    {"deploy", "BLUEPRINT", "Make it so; run again, it resumes or finds all done", "yes,plan", 1, 1,
+     verb_deploy},
+    {"status", "", "How the cluster is", NULL, 0, 0, verb_status},
+    {"verify", "", "Prove from the raw storage that the manager is encrypted", NULL, 0, 0,
+     verb_verify},
+    {"destroy", "BLUEPRINT", "Undo all of it, keys last", "yes-destroy", 1, 1, verb_destroy},
+    {"blueprint new", "FILE", "Write a commented starter file", NULL, 1, 1, verb_blueprint_new},
+    {"blueprint show", "FILE", "Show the blueprint as it is understood, defaults included", NULL, 1,
+     1, verb_blueprint_show},
+    {"blueprint get", "FILE PATH", "Print one parameter", NULL, 2, 2, verb_blueprint_get},
+    {"blueprint set", "FILE PATH VALUE", "Change one parameter, comments kept", NULL, 3, 3,
+     verb_blueprint_set},
+    {"blueprint schema", "", "Print the JSON Schema of a blueprint", NULL, 0, 0,
+     verb_blueprint_schema},
+    {"host list", "", "The hosts and how they are", NULL, 0, 0, verb_host_list},
+    {"key list", "", "The key provider, its KEK and what it protects", NULL, 0, 0, verb_key_list},
+    {"key backup", "", "Fetch a password-protected backup of the native key provider",
+     "file,password-file", 0, 0, verb_key_backup},
+    {"key recover", "", "Put such a backup back onto the first host", "file,password-file", 0, 0,
+     verb_key_recover},
+    {"providers", "", "The kinds of key provider there are", NULL, 0, 0, verb_providers},
+    {0},
+};
