@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hv: the hypervisor of this host. A backend is one const struct; nothing outside this room knows
+ * libvirt. Everything may be done twice: look, make, look again. A struct hv may be used by many
+ * threads at once. home.h has the files of a VM that change, domain.h says what a VM is.
+ *
+ * To start a VM: home_put, start, home_watch_start. To stop it: stop, home_watch_stop, home_gather
+ * (and store), home_clear.
+ */
+#ifndef QUOIN_HV_HV_H
+#define QUOIN_HV_HV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/base.h"
+#include "hv/domain.h"
+#include "hv/home.h"
+
+struct hv; /* an open hypervisor */
+
+enum hv_state {
+    HV_ABSENT,  /* off, or never started: VMs here are transient */
+    HV_RUNNING, /* also while it shuts down */
+    HV_PAUSED,  /* stopped by an I/O error or by hand; start lets it go on */
+    HV_CRASHED, /* the guest says so; destroy, then start */
+};
+/* "off", "running", "paused", "crashed" */
+const char *hv_state_name(enum hv_state state);
+
+struct hv_look {
+    enum hv_state state;
+    int64_t since; /* started at, Unix seconds; 0 when absent */
+};
+
+/* What the start needs and libvirt forgets right after it. */
+struct hv_keys {
+    const struct secret *storage;                 /* the storage user's key, as base64 text */
+    const struct secret *tpm;                     /* 64 hexadecimal digits */
+    const struct secret *disks[DOMAIN_MAX_DISKS]; /* 64 hexadecimal digits, as in the domain */
+};
+
+/* The VM came up, stopped, paused or crashed; from a thread of the hypervisor's. Must not block
+ * long and must not call this room. */
+typedef void hv_changed(void *context, const char *uuid, enum hv_state state);
+
+struct hypervisor {
+    const char *type;    /* "libvirt" */
+    const char *summary; /* one line for people */
+
+    /* ERR_AWAY: its daemon does not answer. `changed` may be NULL. A lost connection is made again
+     * by the next call; VMs do not mind. */
+    bool (*open)(hv_changed *changed, void *context, struct hv **out, struct err *err);
+    void (*close)(struct hv *hv);
+    /* A VM that is not there is HV_ABSENT and no error. */
+    bool (*look)(struct hv *hv, const char *uuid, struct hv_look *out, struct err *err);
+    /* Running: nothing. Paused: goes on. Else started from `domain`; running when it returns.
+     * ERR_INPUT: domain_xml's refusals, or a key without its shape; ERR_CLASH: another VM has its
+     * name, or it is crashed; ERR_DENIED: a key opens no disk, or not the TPM's state; ERR_SYSTEM:
+     * the host is not fit to keep secrets (the remedy says what to do). */
+    bool (*start)(struct hv *hv, const struct domain *domain, const struct hv_keys *keys,
+                  struct err *err);
+    /* The power button, and after `seconds` the plug. Absent when it returns. */
+    bool (*stop)(struct hv *hv, const char *uuid, unsigned seconds, struct err *err);
+    /* The plug at once. Absent when it returns, and nothing of it is left in the hypervisor. */
+    bool (*destroy)(struct hv *hv, const char *uuid, struct err *err);
+};
+
+extern const struct hypervisor *const hypervisors[]; /* ended by NULL */
+/* ERR_INPUT: no such type; the remedy lists those there are. */
+bool hypervisor_find(const char *type, const struct hypervisor **out, struct err *err);
+
+#endif
