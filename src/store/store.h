@@ -13,10 +13,10 @@
 #include <stdint.h>
 
 #include "base/base.h"
+#include "base/image.h"
 #include "store/disk.h"
 
 struct store; /* an open datastore */
-struct image; /* an open image */
 
 /* A cluster of quoin: odd quorums of three or five; more monitors make it slower, not safer. */
 #define STORE_MAX_MONITORS 5
@@ -104,31 +104,9 @@ struct store_images {
                        struct err *err);
 };
 
-/* Called once, from a thread of the store; `err` is NULL on success. Must not block long. */
-typedef void store_done(void *context, const struct err *err);
-
-struct store_io {
-    /* Begins a write and returns; `bytes` stay untouched until `done`. Many at once are wanted;
-     * the caller bounds them. False: not begun, `done` is not called. */
-    bool (*write_at)(struct image *image, uint64_t offset, const void *bytes, size_t length,
-                     store_done *done, void *context, struct err *err);
-    /* Likewise. Places never written read as zeros. */
-    bool (*read_at)(struct image *image, uint64_t offset, void *bytes, size_t length,
-                    store_done *done, void *context, struct err *err);
-    /* All writes whose `done` was called are on stable storage. */
-    bool (*flush)(struct image *image, struct err *err);
-    /* Calls `each` for every allocated range, in order, with whole objects; false from it ends the
-     * walk with its `err`. */
-    bool (*extents)(struct image *image,
-                    bool (*each)(void *context, uint64_t offset, uint64_t length, struct err *err),
-                    void *context, struct err *err);
-    /* The exclusive lock: one writer in the cluster. A lock whose holder died is taken over, and
-     * the dead holder fenced by the blocklist first. ERR_CLASH: a living client holds it. */
-    bool (*lock)(struct image *image, struct err *err);
-    bool (*unlock)(struct image *image, struct err *err);
-    /* Bytes that can be read: of the disk when decrypted, of the image when raw. */
-    bool (*size)(struct image *image, uint64_t *out, struct err *err);
-};
+/* The contract of an open image is in base/image.h, for the rooms that pour into one. */
+#define store_done image_done
+#define store_io   image_io
 
 /* Waits for it: read_at, write_at and flush for callers that have one thing to do. */
 bool store_read(const struct store_io *io, struct image *image, uint64_t offset, void *bytes,
