@@ -67,7 +67,7 @@ bool disk_may_take(const struct disk *disk, const char *cluster, bool consent, s
 /* What the plan says about a disk that it wipes; checked again right before. */
 struct disk_order {
     struct disk_name name;
-    const char *identity; /* of struct disk, when the plan was made */
+    const char *identity; /* of struct disk, when the plan was made; NULL: the name says enough */
     uint64_t size;
     const char *cluster; /* UUID */
     const char *host;    /* name of this host */
@@ -78,8 +78,10 @@ struct disk_order {
  * mark first, then wipe all other signatures; look again. Interrupted anywhere, it can be run
  * again. ERR_CLASH: not what the plan said, or any refusal of disk_may_take. */
 bool disk_take(const struct disk_order *order, struct disk *out, struct err *err);
-/* Only a disk with our mark: first and last MiB zeros, the rest discarded where the device can. A
- * disk that is not there any more, or is empty, succeeds. */
-bool disk_clear(const struct disk_order *order, struct err *err);
+/* Every whole disk of this host; the caller frees. */
+bool disk_list(struct disk **out, size_t *out_count, struct err *err);
+/* Only a disk with this cluster's mark, which goes last: first and last 10 MiB zeros, the rest
+ * discarded where the device can. ERR_CLASH: not ours, or in use. */
+bool disk_clear(const struct disk *disk, const char *cluster, struct err *err);
 
 #endif

@@ -69,8 +69,12 @@ struct store_health {
     uint64_t bytes_total, bytes_used;
     unsigned disks, disks_up, disks_in;
     unsigned monitors, monitors_in_quorum;
-    bool clean; /* all data has all its copies and takes writes */
+    bool clean;      /* there is data's place, it has all its copies and takes writes */
+    json_t *members; /* [{"id":0,"host":"h1","disk":"/dev/disk/by-id/…" (ours only),"up":true}] */
 };
+void store_health_clear(struct store_health *health);
+/* "ok", "warn", "failed", "away" */
+const char *store_state_name(enum store_state state);
 
 /* What the hypervisor needs to give an image to a virtual machine. */
 struct store_attachment {
@@ -104,20 +108,6 @@ struct store_images {
                        struct err *err);
 };
 
-/* The contract of an open image is in base/image.h, for the rooms that pour into one. */
-#define store_done image_done
-#define store_io   image_io
-
-/* Waits for it: read_at, write_at and flush for callers that have one thing to do. */
-bool store_read(const struct store_io *io, struct image *image, uint64_t offset, void *bytes,
-                size_t length, struct err *err);
-bool store_write(const struct store_io *io, struct image *image, uint64_t offset, const void *bytes,
-                 size_t length, struct err *err);
-/* Under the exclusive lock: write `length` ≤ STORE_HEADER bytes at offset 0, flush, read back,
- * compare. ERR_CLASH: the lock is held; ERR_SYSTEM: what came back differs. */
-bool store_header_write(const struct store_io *io, struct image *image, const void *bytes,
-                        size_t length, struct err *err);
-
 /* Any version, for `expect`. */
 #define STORE_ANY UINT64_MAX
 
@@ -135,18 +125,33 @@ struct store_objects {
     bool (*list)(struct store *store, const char *prefix, json_t **out, struct err *err);
 };
 
+/* How a datastore comes to be on a host, in this order, and how it goes. */
+struct store_build {
+    /* The services without any disk: they answer when it returns. ERR_CLASH: this host serves
+     * another cluster, or has services that are not ours. */
+    bool (*begin)(const struct store_conf *conf, const struct progress *progress, struct err *err);
+    /* disk_take, then the disk's daemon, enabled and started. `out_member` is its number. */
+    bool (*disk)(const struct store_conf *conf, const struct disk_order *order,
+                 const struct progress *progress, unsigned *out_member, struct err *err);
+    /* All data has its copies, a pool takes writes, and was seen to: an object was written, read
+     * and removed. The settings of the bring-up give way to those of everyday. */
+    bool (*pool)(const struct store_conf *conf, const struct progress *progress, struct err *err);
+    /* Stop the daemons of our cluster on this host, forget their state and keys, clear every disk
+     * with our mark (`out_cleared`: their links, a new reference); never anything of another
+     * cluster. Succeeds when nothing is left. */
+    bool (*undo)(const struct store_conf *conf, const struct progress *progress,
+                 json_t **out_cleared, struct err *err);
+};
+
 struct store_backend {
     const char *type;    /* as written in a blueprint: "ceph" */
     const char *summary; /* one line for people */
 
-    /* Does this first 4 KiB of a disk belong to a cluster? Fills cluster and member UUIDs. Pure. */
-    bool (*label)(const unsigned char *bytes, size_t length, char out_cluster[UUID_SIZE],
+    /* Does the head of a disk (its first 4 KiB) belong to a cluster? Its UUID and the disk's own.
+     * Pure. */
+    bool (*label)(const unsigned char *head, size_t length, char out_cluster[UUID_SIZE],
                   char out_member[UUID_SIZE]);
-    /* The datastore on this host out of disks that disk_take took: from nothing to a pool that
-     * takes writes, and was seen to. ERR_CLASH: this host serves another cluster. */
-    bool (*make)(const struct store_conf *conf, const struct disk_order *disks, size_t disk_count,
-                 const struct progress *progress, struct err *err);
-    /* Succeeds also when the cluster is away: that is what it then says. */
+    /* Under two seconds. Succeeds also when the datastore is away: that is what it then says. */
     bool (*look)(const struct store_conf *conf, struct store_health *out, struct err *err);
     /* ERR_ABSENT: no datastore on this host; ERR_AWAY: it does not answer. */
     bool (*open)(const struct store_conf *conf, struct store **out, struct err *err);
@@ -154,13 +159,13 @@ struct store_backend {
     /* With a throw-away encrypted image: zeros stay zeros for every read size, before and after a
      * 4 KiB write. `*out_hold` false: zeros must be written. */
     bool (*holes)(struct store *store, bool *out_hold, struct err *err);
-    /* Stop the daemons of our cluster on this host, forget their state and keys, clear our disks;
-     * never anything of another cluster. Succeeds when nothing is left. */
-    bool (*undo)(const struct store_conf *conf, const struct disk_order *disks, size_t disk_count,
-                 const struct progress *progress, struct err *err);
+    /* Whoever holds the image's lock must not write any more, and the caller knows it: fenced by
+     * the blocklist, then the lock is broken. Nobody holds it: succeeds. */
+    bool (*fence)(struct store *store, const char *image, struct err *err);
 
+    const struct store_build *build;
     const struct store_images *images;
-    const struct store_io *io;
+    const struct image_io *io;
     const struct store_objects *objects;
 };
 
