@@ -6,9 +6,8 @@
 
 cgroup_root() {
     local mount
-    mount=$(findmnt -rn -t cgroup2 -o TARGET | head -n 1)
-    [ -n "$mount" ] || die "no cgroup2 is mounted"
-    echo "$mount/quoin-lab"
+    mount=$(findmnt -rn -t cgroup2 -o TARGET) || die "no cgroup2 is mounted"
+    echo "${mount%%$'\n'*}/quoin-lab"
 }
 
 cgroup_make() {

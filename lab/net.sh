@@ -17,7 +17,7 @@ net_cable() {
 net_up() {
     ip route replace unreachable "$NETWORK.0/24" metric "$FALLBACK_METRIC"
     ip link show "$BRIDGE" >/dev/null 2>&1 && return
-    ip rule show | grep -q "^$NO_WAY_OUT:" || ip rule add pref "$NO_WAY_OUT" iif "$BRIDGE" unreachable
+    [ -n "$(ip rule show pref "$NO_WAY_OUT")" ] || ip rule add pref "$NO_WAY_OUT" iif "$BRIDGE" unreachable
     ip link add "$BRIDGE" address "$BRIDGE_MAC" type bridge stp_state 0 forward_delay 0
     sysctl -qw "net.ipv6.conf.$BRIDGE.disable_ipv6=1" "net.ipv4.conf.$BRIDGE.forwarding=0"
     ip addr add "$NETWORK.1/24" dev "$BRIDGE"
@@ -39,5 +39,5 @@ net_join() {
 }
 
 net_is_cut() {
-    ip -o link show "$(net_cable "$1")" 2>/dev/null | grep -qv '[<,]UP[,>]'
+    [[ ! $(ip -o link show "$(net_cable "$1")" 2>/dev/null) =~ [\<,]UP[,\>] ]]
 }
