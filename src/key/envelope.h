@@ -30,7 +30,7 @@
 #define ENVELOPE_MAX_TEXT 4096u
 /* A private key of an elliptic curve in PEM fits; a VM key is 32 bytes. */
 #define ENVELOPE_MAX_SECRET 1024u
-/* "native:uuid:uuid" is 80; a KMIP server may give its keys longer names. */
+/* "native:uuid:uuid" has 80; a KMIP server may give its keys longer names. */
 #define ENVELOPE_MAX_KEK_ID 255u
 /* As in a blueprint. */
 #define ENVELOPE_MAX_NAME    63u
@@ -49,7 +49,7 @@ struct envelope_about {
     const char *kek_id;
     const char *cluster; /* UUIDs */
     const char *vm;      /* of the VM, or of whatever else the secret belongs to */
-    const char *purpose; /* "vm", "ca", …: [a-z][a-z0-9-]{0,30} */
+    const char *purpose; /* "vm", "ca", …: [a-z0-9-]{1,31} */
     int64_t generation;  /* 1 and up; a rekey adds one */
     const char *check;   /* set by envelope_read and envelope_seal; ignored as an input */
 };

@@ -49,11 +49,11 @@ static inline struct span vectors_bytes(const json_t *test, const char *key, uns
     return span_of(*out, length);
 }
 
-/* The same as a secret; NULL when it is empty. */
+/* The same as a secret; NULL when it is empty or absent. */
 static inline struct secret *vectors_secret(const json_t *test, const char *key)
 {
     AUTO(drop_free) unsigned char *bytes = NULL;
-    struct span span = vectors_bytes(test, key, &bytes);
+    struct span span = json_object_get(test, key) ? vectors_bytes(test, key, &bytes) : SPAN_NONE;
     struct secret *secret = NULL;
     struct err err = {0};
 
