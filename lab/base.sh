@@ -87,11 +87,12 @@ base_settle() {
         systemd-udevd.service nvmf-autoconnect.service >/dev/null 2>&1
 }
 
-# Older bases go, but for one that a host stands on.
+# Older bases go, but for one that a host, or another overlay, stands on.
 base_prune() {
     local keep=$1 other
     for other in "$CACHE"/base-????????????????; do
         [ "$other" = "$keep" ] || grep -qsxF "$other" "$LAB"/hosts/*/base ||
+            grep -qsF "lowerdir=$other," /proc/mounts ||
             rm -rf --one-file-system "$other" "$other.log"
     done
 }

@@ -149,6 +149,7 @@ host_stop() {
     leader=$(host_leader "$host")
     [ -z "$leader" ] || { kill -KILL "$leader" && within 10 cgroup_idle "$host"; } || true
     cgroup_kill "$host"
+    net_unplug "$host"
     tpm_stop "$host"
 }
 

@@ -38,6 +38,11 @@ net_join() {
     ip link set "$(net_cable "$1")" up
 }
 
+# The kernel takes a dead host's cable away in its own time; the next one needs the name now.
+net_unplug() {
+    ip link del "$(net_cable "$1")" 2>/dev/null || true
+}
+
 net_is_cut() {
     [[ ! $(ip -o link show "$(net_cable "$1")" 2>/dev/null) =~ [\<,]UP[,\>] ]]
 }
