@@ -6,7 +6,7 @@
 #include "agent/disk.h"
 #include "agent/status.h"
 #include "agent/step.h"
-#include "agent/vm.h"
+#include "agent/recover.h"
 
 /* A step's order; the largest names a shelf of disks. */
 #define ORDER_MAX (1024u * 1024u)
@@ -148,7 +148,7 @@ static void answer_recover(struct request *request, void *context)
         return;
     }
     pthread_mutex_lock(&agent->work);
-    bool made = vm_recover_keys(agent, body, &err);
+    bool made = recover_keys(agent, body, &err);
     pthread_mutex_unlock(&agent->work);
     if (made) {
         log_say(LOG_NOTICE, "the key provider was recovered from a backup");
