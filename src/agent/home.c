@@ -159,6 +159,8 @@ static bool unpack(struct vm *vm, const struct home *home, struct err *err)
     if (!config) {
         return err_set(err, ERR_CLASH, "the home has no configuration");
     }
+    json_decref(TAKE(vm->config));
+    secret_free(TAKE(vm->files));
     return json_read((const char *)secret_look(config), secret_size(config), &vm->config, err) &&
            (!files || secret_copy(files, &vm->files, err));
 }
@@ -194,4 +196,22 @@ bool home_load(struct vm *vm, struct err *err)
             vm->agent->backend->objects->read(store, name, &bytes, &length, &vm->version, err) &&
             open_bytes(vm, (const unsigned char *)bytes, length, err)) ||
            err_add(err, "open the home of VM '%s'", vm->uuid);
+}
+
+bool home_prove(struct vm *vm, bool *out_encrypted, struct err *err)
+{
+    AUTO(drop_free) char *name = object_name(vm);
+    AUTO(drop_free) char *bytes = NULL;
+    AUTO(drop_home) struct home *home = NULL;
+    struct err fault = {0};
+    struct store *store = NULL;
+    size_t length = 0;
+
+    if (!agent_store(vm->agent, &store, err) ||
+        !vm->agent->backend->objects->read(store, name, &bytes, &length, NULL, err)) {
+        return err_add(err, "read the home of VM '%s'", vm->uuid);
+    }
+    *out_encrypted = home_open((const unsigned char *)bytes, length, vm->uuid, 1, vm->key, &home,
+                               &fault);
+    return true;
 }

@@ -15,6 +15,9 @@ bool home_make(struct vm *vm, const json_t *config, struct err *err);
 bool home_load(struct vm *vm, struct err *err);
 /* ERR_CLASH: another host stored it in the meantime. */
 bool home_store(struct vm *vm, struct err *err);
+/* The object as it lies on the datastore: a sealed home of this VM, whole under its key. What it
+ * is instead is no error, but `*out_encrypted` false. */
+bool home_prove(struct vm *vm, bool *out_encrypted, struct err *err);
 /* What this host remembers of its generation goes as well. */
 bool home_forget(struct vm *vm, struct err *err);
 
