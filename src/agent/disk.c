@@ -57,8 +57,7 @@ bool disk_check(const struct vm *vm, const json_t *entry, struct err *err)
     AUTO(drop_free) unsigned char *bytes = text_room(HEADER_SIZE, 1);
     struct header_want want;
 
-    return (wanted_header(vm, entry, &want, err) &&
-            image_open(vm, name, NULL, false, &raw, err) &&
+    return (wanted_header(vm, entry, &want, err) && image_open(vm, name, NULL, false, &raw, err) &&
             medium_read(&raw.medium, 0, bytes, HEADER_SIZE, err) &&
             header_open(bytes, HEADER_SIZE, &want, vm->key, NULL, err)) ||
            err_add(err, "the header of disk '%s'", disk);
@@ -128,25 +127,25 @@ static bool pour_locked(const struct vm *vm, const json_t *entry, struct source 
     if (!header_dek_make(&dek, err) || !make_header(vm, entry, dek, &header, err)) {
         return false;
     }
-    const struct pour order = {
-        .source = source,
-        .disk_size = (uint64_t)json_integer_value(json_object_get(entry, "bytes")),
-        .dek = dek,
-        .header = header,
-        .raw = raw,
-        .skip_zero = vm->agent->host.holes_proven,
-        .progress = making->progress,
-        .reader_open = reader_open,
-        .reader_close = reader_close,
-        .context = &reading};
+    const struct pour order = {.source = source,
+                               .disk_size =
+                                   (uint64_t)json_integer_value(json_object_get(entry, "bytes")),
+                               .dek = dek,
+                               .header = header,
+                               .raw = raw,
+                               .skip_zero = vm->agent->host.holes_proven,
+                               .progress = making->progress,
+                               .reader_open = reader_open,
+                               .reader_close = reader_close,
+                               .context = &reading};
 
     if (!pour(&order, &result, err)) {
         return false;
     }
-    making->result = json_pack("{s:I, s:I, s:I, s:I, s:s}", "content", (json_int_t)result.content,
-                               "written", (json_int_t)result.written, "skipped",
-                               (json_int_t)result.skipped, "compared", (json_int_t)result.compared,
-                               "engine", result.engine);
+    making->result =
+        json_pack("{s:I, s:I, s:I, s:I, s:s}", "content", (json_int_t)result.content, "written",
+                  (json_int_t)result.written, "skipped", (json_int_t)result.skipped, "compared",
+                  (json_int_t)result.compared, "engine", result.engine);
     return true;
 }
 
@@ -206,8 +205,7 @@ struct few {
     bool given;
 };
 
-static bool few_next(void *self, void *to, uint64_t *out_index, size_t *out_length,
-                     struct err *err)
+static bool few_next(void *self, void *to, uint64_t *out_index, size_t *out_length, struct err *err)
 {
     struct few *few = self;
 
@@ -285,8 +283,7 @@ static bool pour_image_locked(struct agent *agent, const char *uuid, const char 
     if (holds(vm, entry)) {
         return drain(read, context, err);
     }
-    return source_frames(read, context, &source, err) &&
-           pour_disk(vm, entry, &source, making, err);
+    return source_frames(read, context, &source, err) && pour_disk(vm, entry, &source, making, err);
 }
 
 bool disk_pour_image(struct agent *agent, const char *vm, const char *disk, frames_read *read,

@@ -73,7 +73,8 @@ static bool pack(struct vm *vm, struct home *home, struct err *err)
     if (!secret_of_json(vm->config, &config, err) || !home_put(home, "config", &config, err)) {
         return false;
     }
-    return !vm->files || (secret_copy(vm->files, &files, err) && home_put(home, "files", &files, err));
+    return !vm->files ||
+           (secret_copy(vm->files, &files, err) && home_put(home, "files", &files, err));
 }
 
 /* `expect`: the version that the object must have; 0: none yet. */
@@ -211,7 +212,7 @@ bool home_prove(struct vm *vm, bool *out_encrypted, struct err *err)
         !vm->agent->backend->objects->read(store, name, &bytes, &length, NULL, err)) {
         return err_add(err, "read the home of VM '%s'", vm->uuid);
     }
-    *out_encrypted = home_open((const unsigned char *)bytes, length, vm->uuid, 1, vm->key, &home,
-                               &fault);
+    *out_encrypted =
+        home_open((const unsigned char *)bytes, length, vm->uuid, 1, vm->key, &home, &fault);
     return true;
 }

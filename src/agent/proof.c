@@ -126,8 +126,8 @@ bool disk_prove(struct agent *agent, const char *uuid, frames_read *read, void *
         return false;
     }
     pthread_mutex_lock(&agent->work);
-    bool proven = vm_find(agent, uuid, &vm, err) && vm_open(vm, err) &&
-                  prove_all(vm, plain, making, err);
+    bool proven =
+        vm_find(agent, uuid, &vm, err) && vm_open(vm, err) && prove_all(vm, plain, making, err);
     pthread_mutex_unlock(&agent->work);
     return proven;
 }

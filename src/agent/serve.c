@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "agent/disk.h"
+#include "agent/recover.h"
 #include "agent/status.h"
 #include "agent/step.h"
-#include "agent/recover.h"
 
 /* A step's order; the largest names a shelf of disks. */
 #define ORDER_MAX (1024u * 1024u)
@@ -14,8 +14,9 @@
 /* Progress goes to the peer as lines; when it is gone the work goes on. */
 static void tell_line(void *context, unsigned percent, const char *what)
 {
-    AUTO(drop_json) json_t *line = json_pack("{s:s, s:i, s:s}", "event", "progress", "percent",
-                                             (int)percent, "what", what);
+    AUTO(drop_json)
+    json_t *line =
+        json_pack("{s:s, s:i, s:s}", "event", "progress", "percent", (int)percent, "what", what);
 
     (void)reply_line(context, line);
 }
@@ -75,7 +76,8 @@ static void answer_proof(struct request *request, void *context)
     const struct progress progress = {tell_line, request};
     struct making making = {.progress = &progress};
     struct err err = {0};
-    bool made = disk_prove(context, request_value(request, "vm"), read_body, request, &making, &err);
+    bool made =
+        disk_prove(context, request_value(request, "vm"), read_body, request, &making, &err);
 
     end_lines(request, "proof", made, &making, &err);
 }
@@ -172,10 +174,8 @@ static const struct route routes[] = {
 
 bool serve_local(struct agent *agent, const char *socket, struct server **out, struct err *err)
 {
-    const struct server_conf conf = {.routes = routes,
-                                     .route_count = COUNT_OF(routes),
-                                     .context = agent,
-                                     .socket = socket};
+    const struct server_conf conf = {
+        .routes = routes, .route_count = COUNT_OF(routes), .context = agent, .socket = socket};
 
     return server_start(&conf, out, err);
 }

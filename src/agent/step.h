@@ -33,8 +33,9 @@ bool step_provider_open(struct agent *agent, struct making *making, struct err *
 bool step_provider_remove(struct agent *agent, struct making *making, struct err *err);
 bool step_ca_make(struct agent *agent, struct making *making, struct err *err);
 bool step_agent_enrol(struct agent *agent, struct making *making, struct err *err);
+bool step_store_begin(struct agent *agent, struct making *making, struct err *err);
 bool step_store_disk(struct agent *agent, struct making *making, struct err *err);
-bool step_store_make(struct agent *agent, struct making *making, struct err *err);
+bool step_store_pool(struct agent *agent, struct making *making, struct err *err);
 bool step_store_holes(struct agent *agent, struct making *making, struct err *err);
 bool step_store_remove(struct agent *agent, struct making *making, struct err *err);
 bool step_vm_seal(struct agent *agent, struct making *making, struct err *err);

@@ -1,85 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The datastore on this host: its disks marked as ours, then made, then proven. */
+/* The datastore on this host: its services, its disks, a pool that takes writes; and its end. */
 #include <string.h>
 
 #include "agent/step.h"
 
-/* As many disks as one host of the field has; a shelf more is a second host. */
-#define MAX_DISKS 64u
-
-/* {"wwn"|"serial"|"uuid"|"path", "bytes", "consent", "identity"?} */
-static bool read_order(const struct agent *agent, const json_t *params, struct disk_order *out,
-                       struct err *err)
+static bool find_backend(struct agent *agent, struct err *err)
 {
-    const json_t *disk;
-    int64_t bytes;
-    bool consent;
-
-    if (!json_get_object(params, "disk", &disk, err) ||
-        !json_get_integer(params, "bytes", 0, INT64_MAX, &bytes, err) ||
-        !json_get_bool(params, "consent", &consent, err)) {
-        return false;
+    if (!agent->host.store_type) {
+        return err_set(err, ERR_ABSENT, "this host has no datastore yet");
     }
-    *out = (struct disk_order){.name = {.wwn = json_string_or(disk, "wwn", NULL),
-                                        .serial = json_string_or(disk, "serial", NULL),
-                                        .uuid = json_string_or(disk, "uuid", NULL),
-                                        .path = json_string_or(disk, "path", NULL)},
-                               .size = (uint64_t)bytes,
-                               .cluster = agent->host.cluster_id,
-                               .host = agent->host.name,
-                               .consent = consent};
-    return true;
-}
-
-/* The order names the disk as the plan saw it: the same name, found again, of the same size. */
-static bool find_identity(struct disk_order *order, struct disk *disk, struct err *err)
-{
-    if (!disk_find(&order->name, disk, err)) {
-        return false;
-    }
-    order->identity = disk->identity;
-    return true;
-}
-
-bool step_store_disk(struct agent *agent, struct making *making, struct err *err)
-{
-    struct disk_order order;
-    struct disk before, after;
-
-    if (!read_order(agent, making->params, &order, err) || !find_identity(&order, &before, err) ||
-        !disk_take(&order, &after, err)) {
-        return false;
-    }
-    making->changed = before.content != DISK_MEMBER;
-    making->result = json_pack("{s:s, s:s}", "identity", after.identity, "node", after.node);
-    return true;
-}
-
-struct order_list {
-    struct disk_order orders[MAX_DISKS];
-    struct disk disks[MAX_DISKS];
-    size_t count;
-};
-
-static bool read_orders(const struct agent *agent, const json_t *params, struct order_list *out,
-                        struct err *err)
-{
-    const json_t *list;
-    json_t *item;
-    size_t i;
-
-    if (!json_get_array(params, "disks", MAX_DISKS, &list, err)) {
-        return false;
-    }
-    json_array_foreach((json_t *)(uintptr_t)list, i, item)
-    {
-        if (!read_order(agent, item, &out->orders[i], err) ||
-            !find_identity(&out->orders[i], &out->disks[i], err)) {
-            return err_add(err, "disks[%zu]", i);
-        }
-    }
-    out->count = json_array_size(list);
-    return true;
+    return store_backend_find(agent->host.store_type, &agent->backend, err);
 }
 
 static bool take_conf(struct agent *agent, const json_t *params, struct err *err)
@@ -109,27 +39,99 @@ static bool take_conf(struct agent *agent, const json_t *params, struct err *err
     return agent_save(agent, err);
 }
 
-bool step_store_make(struct agent *agent, struct making *making, struct err *err)
+static void look(struct agent *agent, struct store_health *out)
 {
-    AUTO(drop_free) struct order_list *list = text_room(1, sizeof(*list));
     struct store_monitor monitor;
-    struct store *store = NULL;
+    const struct store_conf conf = agent_store_conf(agent, &monitor);
+    struct err ignored = {0};
 
-    if (!read_orders(agent, making->params, list, err) || !take_conf(agent, making->params, err) ||
-        !store_backend_find(agent->host.store_type, &agent->backend, err)) {
+    *out = (struct store_health){.state = STORE_AWAY};
+    (void)agent->backend->look(&conf, out, &ignored);
+}
+
+bool step_store_begin(struct agent *agent, struct making *making, struct err *err)
+{
+    struct store_health before;
+    struct store_monitor monitor;
+
+    if (!take_conf(agent, making->params, err) || !find_backend(agent, err)) {
         return false;
     }
     const struct store_conf conf = agent_store_conf(agent, &monitor);
-    struct store_health before = {0}, after = {0};
 
-    (void)agent->backend->look(&conf, &before, &(struct err){0});
-    if (!agent->backend->make(&conf, list->orders, list->count, making->progress, err) ||
-        !agent_store(agent, &store, err) || !agent->backend->look(&conf, &after, err)) {
+    look(agent, &before);
+    making->changed = before.state == STORE_AWAY;
+    store_health_clear(&before);
+    return agent->backend->build->begin(&conf, making->progress, err);
+}
+
+/* {"disk":{"wwn"|"serial"|"uuid"|"path"},"bytes","consent"} */
+static bool read_order(const struct agent *agent, const json_t *params, struct disk_order *out,
+                       struct err *err)
+{
+    const json_t *disk;
+    int64_t bytes;
+    bool consent;
+
+    if (!json_get_object(params, "disk", &disk, err) ||
+        !json_get_integer(params, "bytes", 0, INT64_MAX, &bytes, err) ||
+        !json_get_bool(params, "consent", &consent, err)) {
         return false;
     }
+    *out = (struct disk_order){.name = {.wwn = json_string_or(disk, "wwn", NULL),
+                                        .serial = json_string_or(disk, "serial", NULL),
+                                        .uuid = json_string_or(disk, "uuid", NULL),
+                                        .path = json_string_or(disk, "path", NULL)},
+                               .size = (uint64_t)bytes,
+                               .cluster = agent->host.cluster_id,
+                               .host = agent->host.name,
+                               .consent = consent};
+    return true;
+}
+
+bool step_store_disk(struct agent *agent, struct making *making, struct err *err)
+{
+    struct disk_order order;
+    struct disk before;
+    struct store_monitor monitor;
+    unsigned member = 0;
+
+    if (!find_backend(agent, err) || !read_order(agent, making->params, &order, err) ||
+        !disk_find(&order.name, &before, err)) {
+        return false;
+    }
+    const struct store_conf conf = agent_store_conf(agent, &monitor);
+
+    if (!agent->backend->build->disk(&conf, &order, making->progress, &member, err)) {
+        return false;
+    }
+    making->changed = before.content != DISK_MEMBER;
+    making->result = json_pack("{s:i, s:s}", "osd", (int)member, "identity", before.identity);
+    return true;
+}
+
+bool step_store_pool(struct agent *agent, struct making *making, struct err *err)
+{
+    struct store_health before, after;
+    struct store_monitor monitor;
+    struct store *store = NULL;
+
+    if (!find_backend(agent, err)) {
+        return false;
+    }
+    const struct store_conf conf = agent_store_conf(agent, &monitor);
+
+    look(agent, &before);
     making->changed = !before.clean;
+    store_health_clear(&before);
+    if (!agent->backend->build->pool(&conf, making->progress, err) ||
+        !agent_store(agent, &store, err)) {
+        return false;
+    }
+    look(agent, &after);
     making->result = json_pack("{s:I, s:i}", "bytes_total", (json_int_t)after.bytes_total,
                                "disks_up", (int)after.disks_up);
+    store_health_clear(&after);
     return true;
 }
 
@@ -151,14 +153,11 @@ bool step_store_holes(struct agent *agent, struct making *making, struct err *er
 
 bool step_store_remove(struct agent *agent, struct making *making, struct err *err)
 {
-    AUTO(drop_free) struct order_list *list = text_room(1, sizeof(*list));
     struct store_monitor monitor;
+    json_t *cleared = NULL;
 
     if (agent->vms) {
         return err_set(err, ERR_CLASH, "VMs of this cluster are still on the datastore");
-    }
-    if (!read_orders(agent, making->params, list, err)) {
-        return false;
     }
     if (!agent->host.store_type) {
         return true;
@@ -166,15 +165,16 @@ bool step_store_remove(struct agent *agent, struct making *making, struct err *e
     agent_store_close(agent);
     const struct store_conf conf = agent_store_conf(agent, &monitor);
 
-    if (!store_backend_find(agent->host.store_type, &agent->backend, err) ||
-        !agent->backend->undo(&conf, list->orders, list->count, making->progress, err)) {
+    if (!find_backend(agent, err) ||
+        !agent->backend->build->undo(&conf, making->progress, &cleared, err)) {
         return false;
     }
+    making->result = json_pack("{s:o}", "zapped", cleared);
+    making->changed = true;
     pthread_mutex_lock(&agent->state);
     host_set(&agent->host.store_type, NULL);
     host_set(&agent->host.store_name, NULL);
     agent->host.holes_proven = false;
     pthread_mutex_unlock(&agent->state);
-    making->changed = true;
     return agent_save(agent, err);
 }

@@ -53,9 +53,8 @@ static bool add_disk(struct vm *vm, struct store *store, json_t *disk, size_t i,
         return err_add(err, "disk '%s'", name);
     }
     start->keys.disks[i] = start->owned[i];
-    start->domain.disks[i] = (struct domain_disk){.name = name,
-                                                  .source = attachment->source,
-                                                  .read_only = strcmp(name, "identity") == 0};
+    start->domain.disks[i] = (struct domain_disk){
+        .name = name, .source = attachment->source, .read_only = strcmp(name, "identity") == 0};
     return true;
 }
 
@@ -78,8 +77,8 @@ static bool add_disks(struct vm *vm, struct start *start, struct err *err)
     }
     const struct store_attachment *first = &start->attachments[0];
 
-    start->domain.storage = (struct domain_storage){first->protocol, first->user, first->conf,
-                                                    first->hosts};
+    start->domain.storage =
+        (struct domain_storage){first->protocol, first->user, first->conf, first->hosts};
     start->keys.storage = first->key;
     return true;
 }
