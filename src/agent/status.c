@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "agent/vm.h"
+#include "key/native.h"
 
 static json_t *text_or_null(const char *text)
 {
@@ -59,13 +60,19 @@ static json_t *provider_json(const struct host *host)
 {
     AUTO(drop_free) char *folder = text_make("%s/provider", host->folder);
 
+    struct err ignored = {0};
+    bool fetched = false;
+    enum hostseal_by by = HOSTSEAL_BY_FILE;
+
     if (!host->provider_type) {
         return json_null();
     }
+    bool known = native_look(folder, &fetched, &by, &ignored);
     json_t *object = json_pack("{s:s, s:s, s:s*}", "name", host->provider_name, "type",
                                host->provider_type, "kek", host->kek);
 
-    json_object_set_new(object, "backup_fetched", json_boolean(native_backup_fetched(folder)));
+    json_object_set_new(object, "backup_fetched", known ? json_boolean(fetched) : json_null());
+    json_object_set_new(object, "sealed_by", known ? json_string(hostseal_by_name(by)) : json_null());
     return object;
 }
 
