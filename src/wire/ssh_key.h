@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside wire: host keys. ssh pins keys, people pin fingerprints; so the keys a host offers are
+ * fetched, and the one whose fingerprint is the pinned one becomes the only known key.
+ */
+#ifndef QUOIN_WIRE_SSH_KEY_H
+#define QUOIN_WIRE_SSH_KEY_H
+
+#include "wire/ssh.h"
+
+#define SSH_SECONDS 15u
+
+unsigned ssh_patience(const struct ssh_target *target);
+/* Leaves the pinned key, and no other, in the file `known`. ERR_CLASH: the host has no such key. */
+bool ssh_key_pin(const struct ssh_target *target, const char *known, struct err *err);
+/* What ssh said, as whose turn it is. Returns false. */
+bool ssh_explain(const struct ssh_target *target, const char *said, struct err *err);
+/* Where the last line begins, and its length without the newline. */
+int ssh_last_line(const char *said, const char **out);
+/* A private folder with a short, plain path; the caller removes it and frees the path. */
+bool ssh_folder_make(char **out, struct err *err);
+
+#endif
