@@ -13,9 +13,17 @@ base_packages() {
 # Where the base lies, made or not.
 base_folder() {
     local digest
-    digest=$({ base_packages; base_codename; cat "$HERE/base.sh"; tar -c -C "$HERE/root" --sort=name \
-        --mtime=@0 --owner=0 --group=0 --mode=a+rX .; } | sha256sum)
+    digest=$(base_recipe | sha256sum)
     echo "$CACHE/base-${digest:0:16}"
+}
+
+# All that decides what the base becomes.
+base_recipe() {
+    base_codename
+    base_packages
+    echo "${BASE_OPTIONS[@]}"
+    declare -f base_settle
+    tar -c -C "$HERE/root" --sort=name --mtime=@0 --owner=0 --group=0 --mode=a+rX .
 }
 
 base_codename() {

@@ -4,6 +4,8 @@
 # A host: a systemd-nspawn machine that boots real systemd on an overlay over the base. Pulling its plug
 # kills it as it stands; its root, its disks and its TPM's state stay, and it boots from them again.
 
+HOST_REBOOTS=133 # nspawn's exit code for it
+
 host_folder() { echo "$LAB/hosts/$1"; }
 host_number() { echo "${1#h}"; }
 host_address() { echo "$NETWORK.$((10 + $(host_number "$1")))"; }
@@ -105,24 +107,34 @@ host_binds() {
 }
 
 host_start() {
-    local host=$1 folder binds
+    local host=$1 folder
     folder=$(host_folder "$host")
     host_running "$host" && return
     host_make "$host" ''
-    tpm_stop "$host"
-    tpm_start "$host"
     mkdir -p "$folder/root/etc/tmpfiles.d"
     disks_links "$host" >"$folder/root/etc/tmpfiles.d/quoin-lab-disks.conf"
     if tpm_wanted "$host"; then
         echo "TCTI=$(tpm_name)" >"$folder/root/etc/quoin/tpm.env"
     fi
+    cgroup_spawn "$host" "$folder/console.log" "$HERE/lab" run "$host"
+}
+
+# The host from its power button on, again after each reboot of its own. The TPM starts anew with it. No
+# system call filter and the usual limits, as on a real host.
+host_run() {
+    local host=$1 code binds
     mapfile -t binds < <(host_binds "$host")
-    # No system call filter and the usual limits, as on a real host.
-    cgroup_spawn "$host" "$folder/console.log" \
+    while true; do
+        tpm_stop "$host"
+        tpm_start "$host"
+        code=0
         env SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_SECCOMP=0 \
-        systemd-nspawn --quiet --directory="$folder/root" --machine="$host" --boot --register=no \
-        --keep-unit --console=pipe --capability=all --resolv-conf=off --timezone=off --link-journal=no \
-        --rlimit=NOFILE=1024:524288 --rlimit=CORE=0:infinity --network-bridge="$BRIDGE" "${binds[@]}"
+            systemd-nspawn --quiet --directory="$(host_folder "$host")/root" --machine="$host" --boot \
+            --register=no --keep-unit --console=pipe --capability=all --resolv-conf=off --timezone=off \
+            --link-journal=no --rlimit=NOFILE=1024:524288 --rlimit=CORE=0:infinity \
+            --network-bridge="$BRIDGE" "${binds[@]}" || code=$?
+        [ "$code" = "$HOST_REBOOTS" ] || return 0
+    done
 }
 
 # Until the host's init says that it has booted; a unit that failed does not hold the lab up.

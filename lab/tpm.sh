@@ -14,7 +14,7 @@ tpm_make() {
     local folder
     folder=$(host_folder "$1")
     tpm_wanted "$1" && return
-    mkdir -m 700 "$folder/tpm-state"
+    install -d -m 700 "$folder/tpm-state"
     swtpm_setup --tpm2 --tpmstate "$folder/tpm-state" --createek --pcr-banks sha256 --overwrite \
         >"$folder/tpm.log" 2>&1 || die "$1: no TPM was made; see $folder/tpm.log"
     mkdir "$folder/tpm"

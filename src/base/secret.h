@@ -14,8 +14,8 @@
 #include "base/auto.h"
 #include "base/err.h"
 
-/* The largest secret: a TLS key, a password file, an identity document all fit. */
-#define SECRET_MAX (1024u * 1024u)
+/* The largest secret: the home of a VM (firmware variables of 528 KiB, vTPM state) with room. */
+#define SECRET_MAX (8u * 1024u * 1024u)
 
 struct secret;
 

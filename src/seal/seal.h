@@ -7,9 +7,9 @@
 #ifndef QUOIN_SEAL_SEAL_H
 #define QUOIN_SEAL_SEAL_H
 
+#include "seal/chest.h"
 #include "seal/file_image.h"
 #include "seal/header.h"
-#include "seal/home.h"
 #include "seal/pour.h"
 #include "seal/proof.h"
 #include "seal/source.h"

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+
+#include "agent/vm.h"
+
+bool agent_open(const char *folder, struct agent *out, struct err *err)
+{
+    *out = (struct agent){.work = PTHREAD_MUTEX_INITIALIZER, .state = PTHREAD_MUTEX_INITIALIZER};
+    out->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (out->wake < 0) {
+        return err_errno(err, errno, "make an event descriptor");
+    }
+    out->hypervisor = hypervisors[0];
+    if (!file_make_folder(folder, 0700, err) || !host_load(folder, &out->host, err)) {
+        return false;
+    }
+    out->provider_folder = agent_path(out, "provider");
+    return true;
+}
+
+void agent_close(struct agent *agent)
+{
+    server_stop(agent->network);
+    vm_list_free(agent->vms);
+    agent_key_close(agent);
+    agent_store_close(agent);
+    if (agent->hv) {
+        agent->hypervisor->close(agent->hv);
+    }
+    free(agent->provider_folder);
+    host_clear(&agent->host);
+    free(agent->waiting);
+    drop_fd(&agent->wake);
+}
+
+char *agent_path(const struct agent *agent, const char *name)
+{
+    return text_make("%s/%s", agent->host.folder, name);
+}
+
+struct hostseal_conf agent_hostseal_conf(const struct agent *agent)
+{
+    struct hostseal_conf conf = {.tpm = TPM_AUTO};
+    struct err ignored = {0};
+
+    if (agent->host.provider_tpm) {
+        (void)tpm_mode_of(agent->host.provider_tpm, &conf.tpm, &ignored);
+    }
+    return conf;
+}
+
+bool agent_key(struct agent *agent, struct key **out, struct err *err)
+{
+    const struct host *host = &agent->host;
+
+    if (!host->provider_type) {
+        return err_set(err, ERR_ABSENT, "this host has no key provider yet");
+    }
+    if (!agent->key) {
+        agent->provider = (struct provider_conf){.name = host->provider_name,
+                                                 .type = host->provider_type,
+                                                 .cluster = host->cluster_id,
+                                                 .folder = agent->provider_folder,
+                                                 .host = agent_hostseal_conf(agent)};
+        if (!key_open(&agent->provider, &agent->key, err)) {
+            return err_add(err, "open key provider '%s'", host->provider_name);
+        }
+    }
+    *out = agent->key;
+    return true;
+}
+
+void agent_key_close(struct agent *agent)
+{
+    key_close(agent->key);
+    agent->key = NULL;
+}
+
+struct store_conf agent_store_conf(const struct agent *agent, struct store_monitor *monitor)
+{
+    const struct host *host = &agent->host;
+
+    *monitor = (struct store_monitor){.host = host->name, .address = host->address};
+    return (struct store_conf){.cluster = host->cluster_id,
+                               .name = host->store_name,
+                               .network = host->store_network,
+                               .host = host->name,
+                               .address = host->address,
+                               .monitors = monitor,
+                               .monitor_count = 1,
+                               .replicas = (unsigned)host->store_replicas,
+                               .root = ""};
+}
+
+bool agent_store(struct agent *agent, struct store **out, struct err *err)
+{
+    struct store_monitor monitor;
+    const struct store_conf conf = agent_store_conf(agent, &monitor);
+
+    if (!agent->host.store_type) {
+        return err_set(err, ERR_ABSENT, "this host has no datastore yet");
+    }
+    if (!agent->store) {
+        struct store *store = NULL;
+
+        if (!store_backend_find(agent->host.store_type, &agent->backend, err) ||
+            !agent->backend->open(&conf, &store, err)) {
+            return err_add(err, "open datastore '%s'", agent->host.store_name);
+        }
+        agent->store = store;
+    }
+    *out = agent->store;
+    return true;
+}
+
+void agent_store_close(struct agent *agent)
+{
+    if (agent->store) {
+        agent->backend->close(agent->store);
+        agent->store = NULL;
+    }
+}
+
+void agent_wait_for(struct agent *agent, const char *what)
+{
+    pthread_mutex_lock(&agent->state);
+    host_set(&agent->waiting, what);
+    pthread_mutex_unlock(&agent->state);
+}
+
+bool agent_save(struct agent *agent, struct err *err)
+{
+    return host_save(&agent->host, err);
+}
+
+/* A VM that came up or went is the keeper's business. */
+static void hv_told(void *context, const char *uuid, enum hv_state state)
+{
+    struct agent *agent = context;
+
+    (void)uuid;
+    (void)state;
+    (void)eventfd_write(agent->wake, 1);
+}
+
+bool agent_hv(struct agent *agent, struct hv **out, struct err *err)
+{
+    if (!agent->hv && !agent->hypervisor->open(hv_told, agent, &agent->hv, err)) {
+        return err_add(err, "open the hypervisor");
+    }
+    *out = agent->hv;
+    return true;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent of one host: what it is part of, the open key provider, the open datastore, the VMs it
+ * runs. Two locks: `work` is held by whoever changes the host, one step at a time, also for hours;
+ * `state` is held for moments by whoever reads or writes the fields below, so that status answers
+ * while a pour runs. `work` is always taken first.
+ */
+#ifndef QUOIN_AGENT_AGENT_H
+#define QUOIN_AGENT_AGENT_H
+
+#include <pthread.h>
+
+#include "agent/host.h"
+#include "base/base.h"
+#include "hv/hv.h"
+#include "key/key.h"
+#include "store/store.h"
+#include "wire/wire.h"
+
+#define AGENT_PORT   7443u
+#define AGENT_SOCKET "/run/quoin/quoind.sock"
+
+struct vm;
+
+struct agent {
+    pthread_mutex_t work;
+    pthread_mutex_t state;
+    struct host host;
+    struct provider_conf provider; /* what `key` was opened with */
+    char *provider_folder;
+    struct key *key;     /* open, or NULL; used under `work` */
+    struct store *store; /* open, or NULL; any thread */
+    const struct store_backend *backend;
+    struct hv *hv; /* open, or NULL; any thread */
+    const struct hypervisor *hypervisor;
+    struct vm *vms;         /* those this host knows, a list; under `state` */
+    struct server *network; /* the mutual TLS door, once enrolled */
+    char *waiting;          /* what the keeper waits for, or NULL; under `state` */
+    int wake;               /* an eventfd: the keeper looks at once */
+    bool leaving;           /* the program ends */
+};
+
+bool agent_open(const char *folder, struct agent *out, struct err *err);
+void agent_close(struct agent *agent);
+
+/* FOLDER/NAME; the caller frees. */
+char *agent_path(const struct agent *agent, const char *name);
+/* The provider of this host's cluster, opened when it is not; under `work`. ERR_ABSENT before
+ * provider.open. Borrowed. */
+bool agent_key(struct agent *agent, struct key **out, struct err *err);
+/* Replaces what agent_key gives: the provider's configuration changed, or it went away. */
+void agent_key_close(struct agent *agent);
+/* The datastore, opened when it is not; under `work`. ERR_ABSENT before store.make. Borrowed. */
+bool agent_store(struct agent *agent, struct store **out, struct err *err);
+void agent_store_close(struct agent *agent);
+/* The hypervisor, opened when it is not; under `work`. Borrowed. */
+bool agent_hv(struct agent *agent, struct hv **out, struct err *err);
+/* This host's part of the datastore as store/ wants it. Strings stay the host's. */
+struct store_conf agent_store_conf(const struct agent *agent, struct store_monitor *monitor);
+struct hostseal_conf agent_hostseal_conf(const struct agent *agent);
+/* What the keeper waits for; NULL: nothing. */
+void agent_wait_for(struct agent *agent, const char *what);
+/* Saves the host's file; fields of `host` are changed under `state` by the caller. */
+bool agent_save(struct agent *agent, struct err *err);
+
+#endif

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/disk.h"
+
+#include <string.h>
+
+#include "base/secret_open.h"
+
+char *disk_image_name(const struct vm *vm, const char *disk)
+{
+    return text_make("vm-%s-%s", vm->uuid, disk);
+}
+
+/* An open image of the datastore, closed where its scope ends. */
+struct opened {
+    const struct store_images *images;
+    struct medium medium;
+};
+
+static void drop_opened(struct opened *opened)
+{
+    if (opened->medium.image) {
+        opened->images->close(opened->medium.image);
+    }
+}
+
+static bool image_open(const struct vm *vm, const char *name, const struct secret *passphrase,
+                       bool writable, struct opened *out, struct err *err)
+{
+    const struct store_backend *backend = vm->agent->backend;
+    struct store *store = NULL;
+
+    out->images = backend->images;
+    out->medium.io = backend->io;
+    return agent_store(vm->agent, &store, err) &&
+           backend->images->open(store, name, passphrase, writable, &out->medium.image, err);
+}
+
+/* The generation of the envelope is the disks' as well: a rekey raises both. */
+static bool wanted_header(const struct vm *vm, const json_t *entry, struct header_want *out,
+                          struct err *err)
+{
+    AUTO(drop_envelope) struct envelope *envelope = NULL;
+
+    if (!json_get_string(entry, "uuid", UUID_SIZE, &out->uuid, err) ||
+        !envelope_read(vm->envelope, strlen(vm->envelope), &envelope, err)) {
+        return false;
+    }
+    out->generation = envelope_about(envelope)->generation;
+    return true;
+}
+
+bool disk_check(const struct vm *vm, const json_t *entry, struct err *err)
+{
+    const char *disk = json_string_or(entry, "name", "");
+    AUTO(drop_free) char *name = disk_image_name(vm, disk);
+    AUTO(drop_opened) struct opened raw = {0};
+    AUTO(drop_free) unsigned char *bytes = text_room(HEADER_SIZE, 1);
+    struct header_want want;
+
+    return (wanted_header(vm, entry, &want, err) && image_open(vm, name, NULL, false, &raw, err) &&
+            medium_read(&raw.medium, 0, bytes, HEADER_SIZE, err) &&
+            header_open(bytes, HEADER_SIZE, &want, vm->key, NULL, err)) ||
+           err_add(err, "the header of disk '%s'", disk);
+}
+
+/* The decrypted view, opened only once the header is there. */
+struct reading {
+    const struct vm *vm;
+    const char *image;
+    const char *uuid;
+};
+
+static bool reader_open(void *context, struct medium *out, struct err *err)
+{
+    const struct reading *reading = context;
+    AUTO(drop_secret) struct secret *passphrase = NULL;
+    struct opened opened = {0};
+
+    if (!header_passphrase(reading->vm->key, reading->uuid, &passphrase, err) ||
+        !image_open(reading->vm, reading->image, passphrase, false, &opened, err)) {
+        return false;
+    }
+    *out = opened.medium;
+    return true;
+}
+
+static void reader_close(void *context, struct medium *reader)
+{
+    const struct reading *reading = context;
+
+    reading->vm->agent->backend->images->close(reader->image);
+}
+
+static bool make_header(const struct vm *vm, const json_t *entry, const struct secret *dek,
+                        unsigned char **out, struct err *err)
+{
+    struct header_want want;
+
+    if (!wanted_header(vm, entry, &want, err)) {
+        return false;
+    }
+    const struct header_plan plan = {
+        .uuid = want.uuid, .envelope = vm->envelope, .generation = want.generation};
+
+    return header_make(&plan, vm->key, dek, out, err);
+}
+
+/* An image of an earlier, interrupted pour goes first: where nothing is written must be nothing. */
+static bool image_fresh(const struct vm *vm, const char *name, uint64_t bytes, struct err *err)
+{
+    const struct store_images *images = vm->agent->backend->images;
+    struct store *store = NULL;
+
+    return agent_store(vm->agent, &store, err) && images->remove(store, name, NULL, err) &&
+           images->create(store, name, HEADER_SIZE + bytes, err);
+}
+
+static bool pour_locked(const struct vm *vm, const json_t *entry, struct source *source,
+                        const char *image, struct medium raw, struct making *making,
+                        struct err *err)
+{
+    AUTO(drop_secret) struct secret *dek = NULL;
+    AUTO(drop_free) unsigned char *header = NULL;
+    struct reading reading = {vm, image, json_string_or(entry, "uuid", "")};
+    struct pour_result result = {0};
+
+    if (!header_dek_make(&dek, err) || !make_header(vm, entry, dek, &header, err)) {
+        return false;
+    }
+    const struct pour order = {.source = source,
+                               .disk_size =
+                                   (uint64_t)json_integer_value(json_object_get(entry, "bytes")),
+                               .dek = dek,
+                               .header = header,
+                               .raw = raw,
+                               .skip_zero = vm->agent->host.holes_proven,
+                               .progress = making->progress,
+                               .reader_open = reader_open,
+                               .reader_close = reader_close,
+                               .context = &reading};
+
+    if (!pour(&order, &result, err)) {
+        return false;
+    }
+    making->result =
+        json_pack("{s:I, s:I, s:I, s:I, s:s}", "content", (json_int_t)result.content, "written",
+                  (json_int_t)result.written, "skipped", (json_int_t)result.skipped, "compared",
+                  (json_int_t)result.compared, "engine", result.engine);
+    return true;
+}
+
+static bool pour_into(const struct vm *vm, const json_t *entry, struct source *source,
+                      struct making *making, struct err *err)
+{
+    AUTO(drop_free) char *image = disk_image_name(vm, json_string_or(entry, "name", ""));
+    AUTO(drop_opened) struct opened raw = {0};
+    const struct image_io *io = vm->agent->backend->io;
+    int64_t bytes;
+    struct err ignored = {0};
+
+    if (!json_get_integer(entry, "bytes", 1, INT64_MAX / 2, &bytes, err) ||
+        !image_fresh(vm, image, (uint64_t)bytes, err) ||
+        !image_open(vm, image, NULL, true, &raw, err) || !io->lock(raw.medium.image, err)) {
+        return false;
+    }
+    bool poured = pour_locked(vm, entry, source, image, raw.medium, making, err);
+
+    return io->unlock(raw.medium.image, poured ? err : &ignored) && poured;
+}
+
+/* True: poured, and what the datastore holds opens with the VM's key. */
+static bool holds(const struct vm *vm, const json_t *entry)
+{
+    struct err ignored = {0};
+
+    return json_is_true(json_object_get(entry, "poured")) && disk_check(vm, entry, &ignored);
+}
+
+static bool pour_disk(struct vm *vm, json_t *entry, struct source *source, struct making *making,
+                      struct err *err)
+{
+    if (!pour_into(vm, entry, source, making, err)) {
+        return err_add(err, "pour disk '%s'", json_string_or(entry, "name", ""));
+    }
+    making->changed = true;
+    json_object_set_new(entry, "poured", json_true());
+    return vm_save(vm, err);
+}
+
+bool disk_pour_blank(struct vm *vm, const char *disk, struct making *making, struct err *err)
+{
+    AUTO(drop_source) struct source source = {0};
+    json_t *entry = NULL;
+
+    if (!vm_open(vm, err) || !vm_disk(vm, disk, &entry, err)) {
+        return false;
+    }
+    return holds(vm, entry) ||
+           (source_blank(&source, err) && pour_disk(vm, entry, &source, making, err));
+}
+
+/* A source of one chunk, out of a secret. */
+struct few {
+    const struct secret *bytes;
+    bool given;
+};
+
+static bool few_next(void *self, void *to, uint64_t *out_index, size_t *out_length, struct err *err)
+{
+    struct few *few = self;
+
+    (void)err;
+    *out_index = 0;
+    *out_length = few->given ? 0 : secret_size(few->bytes);
+    memcpy(to, secret_look(few->bytes), *out_length);
+    few->given = true;
+    return true;
+}
+
+static const unsigned char *few_digest(void *self)
+{
+    (void)self;
+    return NULL;
+}
+
+static void few_close(void *self)
+{
+    (void)self;
+}
+
+bool disk_pour_bytes(struct vm *vm, const char *disk, const struct secret *bytes,
+                     struct making *making, struct err *err)
+{
+    struct few few = {.bytes = bytes};
+    AUTO(drop_source) struct source source = {0};
+    json_t *entry = NULL;
+
+    if (!vm_open(vm, err) || !vm_disk(vm, disk, &entry, err)) {
+        return false;
+    }
+    if (holds(vm, entry)) {
+        return true;
+    }
+    /* The key for the tags is the blank source's random one. */
+    if (!source_blank(&source, err)) {
+        return false;
+    }
+    struct source own = {.next = few_next,
+                         .digest = few_digest,
+                         .close = few_close,
+                         .self = &few,
+                         .size = secret_size(bytes)};
+
+    memcpy(own.key, source.key, sizeof(own.key));
+    return pour_disk(vm, entry, &own, making, err);
+}
+
+/* The peer sends on; what it sends is not needed. */
+static bool drain(frames_read *read, void *context, struct err *err)
+{
+    char piece[16384];
+    size_t length = 1;
+
+    while (length > 0) {
+        if (!read(context, piece, sizeof(piece), &length, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool pour_image_locked(struct agent *agent, const char *uuid, const char *disk,
+                              frames_read *read, void *context, struct making *making,
+                              struct err *err)
+{
+    AUTO(drop_source) struct source source = {0};
+    struct vm *vm = NULL;
+    json_t *entry = NULL;
+
+    if (!vm_find(agent, uuid, &vm, err) || !vm_open(vm, err) || !vm_disk(vm, disk, &entry, err)) {
+        return false;
+    }
+    if (holds(vm, entry)) {
+        return drain(read, context, err);
+    }
+    return source_frames(read, context, &source, err) && pour_disk(vm, entry, &source, making, err);
+}
+
+bool disk_pour_image(struct agent *agent, const char *vm, const char *disk, frames_read *read,
+                     void *context, struct making *making, struct err *err)
+{
+    pthread_mutex_lock(&agent->work);
+    bool poured = pour_image_locked(agent, vm, disk, read, context, making, err);
+    pthread_mutex_unlock(&agent->work);
+    return poured;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The disks of a VM: an image each on the datastore, LUKS2 inside, poured and proven. A disk that
+ * is sealed already, opens with the VM's key and is marked as poured in its home is not poured
+ * again.
+ */
+#ifndef QUOIN_AGENT_DISK_H
+#define QUOIN_AGENT_DISK_H
+
+#include "agent/step.h"
+#include "agent/vm.h"
+#include "seal/seal.h"
+
+/* Pours the stream of frames (base/frames.h) that `read` gives into a disk. Takes the work lock. */
+bool disk_pour_image(struct agent *agent, const char *vm, const char *disk, frames_read *read,
+                     void *context, struct making *making, struct err *err);
+/* Examines every allocated block of every disk, and the home. `read` gives the set of the plain
+ * image's block digests (base/blocks.h), or nothing. The result is docs/protocol.md's. Takes the
+ * work lock; changes nothing. */
+bool disk_prove(struct agent *agent, const char *vm, frames_read *read, void *context,
+                struct making *making, struct err *err);
+/* A disk without an image: sealed, all zeros. */
+bool disk_pour_blank(struct vm *vm, const char *disk, struct making *making, struct err *err);
+/* A disk with these few bytes at its start (the identity document), the rest zeros. */
+bool disk_pour_bytes(struct vm *vm, const char *disk, const struct secret *bytes,
+                     struct making *making, struct err *err);
+/* The header as it lies on the datastore: policy, key, MAC and generation hold. `entry` is the
+ * disk's in the VM's configuration. ERR_ABSENT: no image, or no header. */
+bool disk_check(const struct vm *vm, const json_t *entry, struct err *err);
+/* The image of a VM's disk on the datastore; the caller frees. */
+char *disk_image_name(const struct vm *vm, const char *disk);
+
+#endif

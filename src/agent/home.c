@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/home.h"
+
+#include <string.h>
+
+#include "base/secret_open.h"
+
+#define VM_KEY_SIZE 32u
+
+static char *object_name(const struct vm *vm)
+{
+    return text_make("home.%s", vm->uuid);
+}
+
+static char *seen_path(const struct vm *vm)
+{
+    AUTO(drop_free) char *folder = agent_path(vm->agent, "seen");
+
+    return text_make("%s/%s", folder, vm->uuid);
+}
+
+/* The newest generation this host has seen; 1 where it has seen none. */
+static bool seen_read(const struct vm *vm, int64_t *out, struct err *err)
+{
+    AUTO(drop_free) char *path = seen_path(vm);
+    AUTO(drop_free) char *text = NULL;
+
+    *out = 1;
+    if (!file_exists(path)) {
+        return true;
+    }
+    if (!file_read(path, 32, &text, NULL, err)) {
+        return false;
+    }
+    *out = strtoll(text, NULL, 10);
+    return *out >= 1 || err_set(err, ERR_SYSTEM, "'%s' holds no generation", path);
+}
+
+static bool seen_write(const struct vm *vm, struct err *err)
+{
+    AUTO(drop_free) char *folder = agent_path(vm->agent, "seen");
+    AUTO(drop_free) char *path = seen_path(vm);
+    AUTO(drop_free) char *text = text_make("%lld\n", (long long)vm->generation);
+
+    return file_make_folder(folder, 0700, err) && file_write(path, text, strlen(text), 0600, err);
+}
+
+bool home_forget(struct vm *vm, struct err *err)
+{
+    AUTO(drop_free) char *path = seen_path(vm);
+
+    return file_remove(path, err);
+}
+
+static bool secret_of_json(const json_t *value, struct secret **out, struct err *err)
+{
+    AUTO(drop_free) char *text = json_write(value);
+    size_t length = strlen(text);
+
+    if (!secret_new(length, out, err)) {
+        return false;
+    }
+    memcpy(secret_bytes(*out), text, length);
+    explicit_bzero(text, length);
+    return true;
+}
+
+static bool pack(struct vm *vm, struct home *home, struct err *err)
+{
+    AUTO(drop_secret) struct secret *config = NULL;
+    AUTO(drop_secret) struct secret *files = NULL;
+
+    if (!secret_of_json(vm->config, &config, err) || !home_put(home, "config", &config, err)) {
+        return false;
+    }
+    return !vm->files ||
+           (secret_copy(vm->files, &files, err) && home_put(home, "files", &files, err));
+}
+
+/* `expect`: the version that the object must have; 0: none yet. */
+static bool write_home(struct vm *vm, uint64_t expect, struct err *err)
+{
+    AUTO(drop_free) char *name = object_name(vm);
+    AUTO(drop_home) struct home *home = home_new();
+    struct home_about about = {.generation = vm->generation + 1, .envelope = vm->envelope};
+    AUTO(drop_free) unsigned char *bytes = NULL;
+    struct store *store = NULL;
+    size_t length = 0;
+
+    memcpy(about.vm, vm->uuid, UUID_SIZE);
+    if (!pack(vm, home, err) || !home_seal(home, &about, vm->key, &bytes, &length, err) ||
+        !agent_store(vm->agent, &store, err) ||
+        !vm->agent->backend->objects->write(store, name, bytes, length, expect, &vm->version,
+                                            err)) {
+        return err_add(err, "store the home of VM '%s'", vm->uuid);
+    }
+    vm->generation = about.generation;
+    return seen_write(vm, err);
+}
+
+bool home_store(struct vm *vm, struct err *err)
+{
+    if (!vm->key) {
+        return err_set(err, ERR_BUG, "the home of VM '%s' is closed", vm->uuid);
+    }
+    return write_home(vm, vm->version, err);
+}
+
+static struct envelope_about about_of(const struct vm *vm)
+{
+    return (struct envelope_about){.vm = vm->uuid, .purpose = "vm"};
+}
+
+static bool unwrap(struct vm *vm, const struct envelope *envelope, struct secret **out,
+                   struct err *err)
+{
+    const struct envelope_about expected = about_of(vm);
+    struct key *key = NULL;
+
+    return (agent_key(vm->agent, &key, err) && key_unwrap(key, envelope, &expected, out, err)) ||
+           err_add(err, "open the envelope of VM '%s'", vm->uuid);
+}
+
+static bool wrap_and_prove(struct vm *vm, struct err *err)
+{
+    AUTO(drop_envelope) struct envelope *envelope = NULL;
+    AUTO(drop_secret) struct secret *again = NULL;
+    struct envelope_about about = about_of(vm);
+    struct key *key = NULL;
+
+    about.kek_id = vm->agent->host.kek;
+    about.generation = 1;
+    if (!agent_key(vm->agent, &key, err) || !key_wrap(key, &about, vm->key, &envelope, err) ||
+        !unwrap(vm, envelope, &again, err)) {
+        return false;
+    }
+    if (!secret_equal(vm->key, again)) {
+        return err_set(err, ERR_CLASH, "key provider '%s' gives another key back",
+                       vm->agent->host.provider_name);
+    }
+    vm->envelope = text_copy(envelope_text(envelope));
+    return true;
+}
+
+bool home_make(struct vm *vm, const json_t *config, struct err *err)
+{
+    if (!secret_random(VM_KEY_SIZE, &vm->key, err) || !wrap_and_prove(vm, err)) {
+        return false;
+    }
+    vm->config = json_deep_copy(config);
+    vm->generation = 0;
+    return write_home(vm, 0, err);
+}
+
+static bool unpack(struct vm *vm, const struct home *home, struct err *err)
+{
+    const struct secret *config = home_get(home, "config");
+    const struct secret *files = home_get(home, "files");
+
+    if (!config) {
+        return err_set(err, ERR_CLASH, "the home has no configuration");
+    }
+    json_decref(TAKE(vm->config));
+    secret_free(TAKE(vm->files));
+    return json_read((const char *)secret_look(config), secret_size(config), &vm->config, err) &&
+           (!files || secret_copy(files, &vm->files, err));
+}
+
+static bool open_bytes(struct vm *vm, const unsigned char *bytes, size_t length, struct err *err)
+{
+    AUTO(drop_home_about) struct home_about about = {0};
+    AUTO(drop_envelope) struct envelope *envelope = NULL;
+    AUTO(drop_secret) struct secret *key = NULL;
+    AUTO(drop_home) struct home *home = NULL;
+    int64_t seen = 0;
+
+    if (!home_look(bytes, length, &about, err) || !seen_read(vm, &seen, err) ||
+        !envelope_read(about.envelope, strlen(about.envelope), &envelope, err) ||
+        !unwrap(vm, envelope, &key, err) ||
+        !home_open(bytes, length, vm->uuid, seen, key, &home, err) || !unpack(vm, home, err)) {
+        return false;
+    }
+    vm->key = TAKE(key);
+    vm->envelope = TAKE(about.envelope);
+    vm->generation = about.generation;
+    return seen_write(vm, err);
+}
+
+bool home_load(struct vm *vm, struct err *err)
+{
+    AUTO(drop_free) char *name = object_name(vm);
+    AUTO(drop_free) char *bytes = NULL;
+    struct store *store = NULL;
+    size_t length = 0;
+
+    return (agent_store(vm->agent, &store, err) &&
+            vm->agent->backend->objects->read(store, name, &bytes, &length, &vm->version, err) &&
+            open_bytes(vm, (const unsigned char *)bytes, length, err)) ||
+           err_add(err, "open the home of VM '%s'", vm->uuid);
+}
+
+bool home_prove(struct vm *vm, bool *out_encrypted, struct err *err)
+{
+    AUTO(drop_free) char *name = object_name(vm);
+    AUTO(drop_free) char *bytes = NULL;
+    AUTO(drop_home) struct home *home = NULL;
+    struct err fault = {0};
+    struct store *store = NULL;
+    size_t length = 0;
+
+    if (!agent_store(vm->agent, &store, err) ||
+        !vm->agent->backend->objects->read(store, name, &bytes, &length, NULL, err)) {
+        return err_add(err, "read the home of VM '%s'", vm->uuid);
+    }
+    *out_encrypted =
+        home_open((const unsigned char *)bytes, length, vm->uuid, 1, vm->key, &home, &fault);
+    return true;
+}

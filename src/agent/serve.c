@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/serve.h"
+
+#include <string.h>
+
+#include "agent/disk.h"
+#include "agent/recover.h"
+#include "agent/status.h"
+#include "agent/step.h"
+
+/* A step's order; the largest names a shelf of disks. */
+#define ORDER_MAX (1024u * 1024u)
+
+/* Progress goes to the peer as lines; when it is gone the work goes on. */
+static void tell_line(void *context, unsigned percent, const char *what)
+{
+    AUTO(drop_json)
+    json_t *line =
+        json_pack("{s:s, s:i, s:s}", "event", "progress", "percent", (int)percent, "what", what);
+
+    (void)reply_line(context, line);
+}
+
+/* Logs once, at the door, and ends the stream. */
+static void end_lines(struct request *request, const char *what, bool made, struct making *making,
+                      const struct err *err)
+{
+    AUTO(drop_json) json_t *line = NULL;
+
+    if (made) {
+        log_say(LOG_INFO, "%s: %s", what, making->changed ? "done" : "held already");
+        line = json_pack("{s:s, s:b, s:o}", "event", "done", "changed", making->changed, "result",
+                         making->result ? TAKE(making->result) : json_object());
+    } else {
+        log_err(err);
+        line = json_pack("{s:s, s:o}", "event", "failed", "error", json_of_err(err));
+    }
+    json_decref(making->result);
+    (void)reply_line(request, line);
+}
+
+static void answer_step(struct request *request, void *context)
+{
+    const struct progress progress = {tell_line, request};
+    struct making making = {.progress = &progress};
+    AUTO(drop_json) json_t *order = NULL;
+    struct err err = {0};
+
+    if (!request_json(request, &order, &err)) {
+        reply_err(request, &err);
+        return;
+    }
+    bool made = step_make(context, order, &making, &err);
+
+    end_lines(request, json_string_or(order, "kind", "step"), made, &making, &err);
+}
+
+static bool read_body(void *context, void *to, size_t room, size_t *out_length, struct err *err)
+{
+    return request_read(context, to, room, out_length, err);
+}
+
+static void answer_pour(struct request *request, void *context)
+{
+    const struct progress progress = {tell_line, request};
+    struct making making = {.progress = &progress};
+    struct err err = {0};
+    bool made = disk_pour_image(context, request_value(request, "vm"),
+                                request_value(request, "disk"), read_body, request, &making, &err);
+
+    end_lines(request, "pour", made, &making, &err);
+}
+
+static void answer_proof(struct request *request, void *context)
+{
+    const struct progress progress = {tell_line, request};
+    struct making making = {.progress = &progress};
+    struct err err = {0};
+    bool made =
+        disk_prove(context, request_value(request, "vm"), read_body, request, &making, &err);
+
+    end_lines(request, "proof", made, &making, &err);
+}
+
+static void answer_status(struct request *request, void *context)
+{
+    AUTO(drop_json) json_t *status = status_make(context);
+
+    reply_json(request, 200, status);
+}
+
+static bool backup(struct agent *agent, const struct secret *password, char **out, struct err *err)
+{
+    const struct hostseal_conf conf = agent_hostseal_conf(agent);
+
+    if (!agent->host.provider_type || strcmp(agent->host.provider_type, "native") != 0) {
+        err_set(err, ERR_ABSENT, "there is no native key provider on this host");
+        return err_mend(err, "an external key provider is backed up where it runs");
+    }
+    return backup_make(agent->provider_folder, &conf, agent->host.cluster_id, password, out, err);
+}
+
+static void answer_backup(struct request *request, void *context)
+{
+    struct agent *agent = context;
+    AUTO(drop_secret) struct secret *password = NULL;
+    AUTO(drop_free) char *text = NULL;
+    struct err err = {0};
+
+    if (!request_secret(request, BACKUP_MAX_PASSWORD, &password, &err)) {
+        reply_err(request, &err);
+        return;
+    }
+    pthread_mutex_lock(&agent->work);
+    bool made = backup(agent, password, &text, &err);
+    pthread_mutex_unlock(&agent->work);
+    if (made) {
+        log_say(LOG_NOTICE, "a backup of the key provider was made");
+        reply_bytes(request, 200, "application/json", NULL, text, strlen(text));
+    } else {
+        log_err(&err);
+        reply_err(request, &err);
+    }
+}
+
+/* The user has it on disk now: only that counts as fetched. */
+static void answer_backup_fetched(struct request *request, void *context)
+{
+    struct agent *agent = context;
+    struct err err = {0};
+
+    pthread_mutex_lock(&agent->work);
+    bool told = backup_fetched(agent->provider_folder, &err);
+    pthread_mutex_unlock(&agent->work);
+    if (told) {
+        reply_empty(request);
+    } else {
+        reply_err(request, &err);
+    }
+}
+
+static void answer_recover(struct request *request, void *context)
+{
+    struct agent *agent = context;
+    AUTO(drop_secret) struct secret *body = NULL;
+    struct err err = {0};
+
+    if (!request_secret(request, BACKUP_MAX_PASSWORD + 1 + BACKUP_MAX_TEXT, &body, &err)) {
+        reply_err(request, &err);
+        return;
+    }
+    pthread_mutex_lock(&agent->work);
+    bool made = recover_keys(agent, body, &err);
+    pthread_mutex_unlock(&agent->work);
+    if (made) {
+        log_say(LOG_NOTICE, "the key provider was recovered from a backup");
+        reply_empty(request);
+    } else {
+        log_err(&err);
+        reply_err(request, &err);
+    }
+}
+
+static const struct route routes[] = {
+    {"GET", "/v1/status", ROLE_LOCAL | ROLE_HOST | ROLE_MANAGER, 0, answer_status},
+    {"POST", "/v1/steps", ROLE_LOCAL, ORDER_MAX, answer_step},
+    {"PUT", "/v1/vms/{vm}/disks/{disk}", ROLE_LOCAL, ROUTE_NO_CEILING, answer_pour},
+    {"POST", "/v1/vms/{vm}/proof", ROLE_LOCAL, BLOCKS_MAX_BYTES, answer_proof},
+    {"POST", "/v1/key/backup", ROLE_LOCAL, BACKUP_MAX_PASSWORD, answer_backup},
+    {"POST", "/v1/key/backup/fetched", ROLE_LOCAL, 0, answer_backup_fetched},
+    {"POST", "/v1/key/recover", ROLE_LOCAL, BACKUP_MAX_PASSWORD + 1 + BACKUP_MAX_TEXT,
+     answer_recover},
+};
+
+bool serve_local(struct agent *agent, const char *socket, struct server **out, struct err *err)
+{
+    const struct server_conf conf = {
+        .routes = routes, .route_count = COUNT_OF(routes), .context = agent, .socket = socket};
+
+    return server_start(&conf, out, err);
+}
+
+bool serve_network(struct agent *agent, const char *certificate, const struct secret *key,
+                   const char *authority, struct err *err)
+{
+    const struct server_conf conf = {.routes = routes,
+                                     .route_count = COUNT_OF(routes),
+                                     .context = agent,
+                                     .address = agent->host.address,
+                                     .port = AGENT_PORT,
+                                     .certificate = certificate,
+                                     .key = key,
+                                     .authority = authority,
+                                     .cluster = agent->host.cluster_id};
+
+    return server_start(&conf, &agent->network, err);
+}

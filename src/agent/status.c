@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/status.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "agent/vm.h"
+#include "key/native.h"
+
+static json_t *text_or_null(const char *text)
+{
+    return text ? json_string(text) : json_null();
+}
+
+/* A copy of what the host is, so that slow looking needs no lock. */
+static bool copy_host(struct agent *agent, struct host *out)
+{
+    struct err ignored = {0};
+
+    pthread_mutex_lock(&agent->state);
+    AUTO(drop_free) char *folder = text_copy(agent->host.folder);
+    bool joined = agent->host.cluster_id != NULL;
+    pthread_mutex_unlock(&agent->state);
+    return host_load(folder, out, &ignored) && joined;
+}
+
+static json_t *store_json(const struct host *host)
+{
+    const struct store_backend *backend = NULL;
+    struct store_health health = {.state = STORE_AWAY};
+    const struct store_monitor monitor = {.host = host->name, .address = host->address};
+    const struct store_conf conf = {.cluster = host->cluster_id,
+                                    .name = host->store_name,
+                                    .network = host->store_network,
+                                    .host = host->name,
+                                    .address = host->address,
+                                    .monitors = &monitor,
+                                    .monitor_count = 1,
+                                    .replicas = (unsigned)host->store_replicas,
+                                    .root = ""};
+    struct err ignored = {0};
+
+    if (!host->store_type || !store_backend_find(host->store_type, &backend, &ignored)) {
+        return json_null();
+    }
+    (void)backend->look(&conf, &health, &ignored);
+    json_t *object =
+        json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:i}", "type", host->store_type, "name",
+                  host->store_name, "health", store_state_name(health.state), "reasons",
+                  health.reasons, "bytes_total", (json_int_t)health.bytes_total, "bytes_used",
+                  (json_int_t)health.bytes_used, "replicas", host->store_replicas);
+
+    json_object_set_new(object, "osds",
+                        health.members ? json_incref(health.members) : json_array());
+    store_health_clear(&health);
+    return object;
+}
+
+static json_t *provider_json(const struct host *host)
+{
+    AUTO(drop_free) char *folder = text_make("%s/provider", host->folder);
+
+    struct err ignored = {0};
+    bool fetched = false;
+    enum hostseal_by by = HOSTSEAL_BY_FILE;
+
+    if (!host->provider_type) {
+        return json_null();
+    }
+    bool known = native_look(folder, &fetched, &by, &ignored);
+    json_t *object = json_pack("{s:s, s:s, s:s*}", "name", host->provider_name, "type",
+                               host->provider_type, "kek", host->kek);
+
+    json_object_set_new(object, "backup_fetched", known ? json_boolean(fetched) : json_null());
+    json_object_set_new(object, "sealed_by", known ? json_string(hostseal_by_name(by)) : json_null());
+    return object;
+}
+
+static json_t *vm_json(struct agent *agent, struct vm *vm)
+{
+    struct hv_look look = {.state = HV_ABSENT};
+    struct err ignored = {0};
+
+    if (agent->hv) {
+        (void)agent->hypervisor->look(agent->hv, vm->uuid, &look, &ignored);
+    }
+    pthread_mutex_lock(&vm->lock);
+    json_t *object =
+        json_pack("{s:s*, s:s, s:s, s:b, s:I, s:I}", "name",
+                  json_string_value(json_object_get(vm->config, "name")), "id", vm->uuid, "state",
+                  hv_state_name(look.state), "encrypted", vm->envelope != NULL, "generation",
+                  (json_int_t)vm->generation, "since", (json_int_t)look.since);
+
+    json_object_set_new(object, "trouble", text_or_null(vm->trouble));
+    json_object_set(object, "disks", json_object_get(vm->config, "disks"));
+    json_object_set(object, "network", json_object_get(vm->config, "network"));
+    json_object_set(object, "cpus", json_object_get(vm->config, "cpus"));
+    json_object_set(object, "memory", json_object_get(vm->config, "memory"));
+    /* A deep copy: the configuration may change once the lock is gone. */
+    json_t *copy = json_deep_copy(object);
+    pthread_mutex_unlock(&vm->lock);
+    json_decref(object);
+    return copy;
+}
+
+static json_t *vms_json(struct agent *agent)
+{
+    json_t *list = json_array();
+
+    pthread_mutex_lock(&agent->state);
+    for (struct vm *vm = agent->vms; vm; vm = vm->next) {
+        json_array_append_new(list, vm_json(agent, vm));
+    }
+    pthread_mutex_unlock(&agent->state);
+    return list;
+}
+
+json_t *status_make(struct agent *agent)
+{
+    AUTO(host_clear) struct host host = {0};
+    json_t *status =
+        json_pack("{s:s, s:I}", "version", QUOIN_VERSION, "time", (json_int_t)time(NULL));
+    bool joined = copy_host(agent, &host);
+
+    json_object_set_new(status, "host", text_or_null(host.name));
+    json_object_set_new(status, "address", text_or_null(host.address));
+    json_object_set_new(status, "cluster",
+                        joined ? json_pack("{s:s, s:s, s:s}", "id", host.cluster_id, "name",
+                                           host.cluster, "datacenter", host.datacenter)
+                               : json_null());
+    json_object_set_new(status, "datastore", joined ? store_json(&host) : json_null());
+    json_object_set_new(status, "provider", joined ? provider_json(&host) : json_null());
+    json_object_set_new(status, "vms", vms_json(agent));
+    pthread_mutex_lock(&agent->state);
+    json_object_set_new(status, "enrolled", json_boolean(agent->network != NULL));
+    json_object_set_new(status, "waiting", text_or_null(agent->waiting));
+    pthread_mutex_unlock(&agent->state);
+    return status;
+}

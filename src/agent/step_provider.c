@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The key provider on this host: proven by a real round trip, its KEK made or found. */
+#include <string.h>
+
+#include "agent/step.h"
+
+static bool take_conf(struct agent *agent, const json_t *params, struct err *err)
+{
+    const char *name, *type;
+    const char *tpm = json_string_or(params, "tpm", "auto");
+    struct host *host = &agent->host;
+    enum tpm_mode mode;
+
+    if (!json_get_string(params, "name", ENVELOPE_MAX_NAME, &name, err) ||
+        !json_get_string(params, "type", 16, &type, err) || !tpm_mode_of(tpm, &mode, err)) {
+        return false;
+    }
+    if (host->provider_name &&
+        (strcmp(host->provider_name, name) != 0 || strcmp(host->provider_type, type) != 0)) {
+        err_set(err, ERR_CLASH, "the key provider here is '%s' (%s), not '%s' (%s)",
+                host->provider_name, host->provider_type, name, type);
+        return err_mend(err, "move the keys to another provider with quoin key move");
+    }
+    pthread_mutex_lock(&agent->state);
+    host_set(&host->provider_name, name);
+    host_set(&host->provider_type, type);
+    host_set(&host->provider_tpm, tpm);
+    pthread_mutex_unlock(&agent->state);
+    return agent_save(agent, err);
+}
+
+static bool make_kek(struct agent *agent, struct key *key, struct making *making, struct err *err)
+{
+    AUTO(drop_free) char *label = text_make("quoin %s", agent->host.cluster);
+    AUTO(drop_free) char *kek = NULL;
+
+    if (agent->host.kek) {
+        return true;
+    }
+    if (!key_kek_make(key, label, &kek, err)) {
+        return false;
+    }
+    pthread_mutex_lock(&agent->state);
+    host_set(&agent->host.kek, kek);
+    pthread_mutex_unlock(&agent->state);
+    making->changed = true;
+    return agent_save(agent, err);
+}
+
+bool step_provider_open(struct agent *agent, struct making *making, struct err *err)
+{
+    struct key *key = NULL;
+    json_t *look = NULL;
+
+    if (!take_conf(agent, making->params, err) || !agent_key(agent, &key, err)) {
+        return false;
+    }
+    progress_tell(making->progress, 20, "prove the key provider");
+    if (!key_prove(key, err) || !make_kek(agent, key, making, err) || !key_look(key, &look, err)) {
+        return false;
+    }
+    json_object_set_new(look, "kek", json_string(agent->host.kek));
+    making->result = look;
+    return true;
+}
+
+bool step_provider_remove(struct agent *agent, struct making *making, struct err *err)
+{
+    static const char *const files[] = {"ca.envelope", "ca.pem", "tls.pem"};
+    AUTO(drop_free) char *tls = agent_path(agent, "tls.key");
+
+    if (agent->vms || agent->host.store_type) {
+        return err_set(err, ERR_CLASH, "the keys go last: VMs or a datastore are still here");
+    }
+    agent_key_close(agent);
+    if (!file_remove_tree(agent->provider_folder, err) || !hostseal_remove(tls, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < COUNT_OF(files); i++) {
+        AUTO(drop_free) char *path = agent_path(agent, files[i]);
+
+        if (!file_remove(path, err)) {
+            return false;
+        }
+    }
+    pthread_mutex_lock(&agent->state);
+    struct server *network = TAKE(agent->network);
+    bool left = host_leave(&agent->host, err);
+    pthread_mutex_unlock(&agent->state);
+    server_stop(network);
+    making->changed = true;
+    return left;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The datastore on this host: its services, its disks, a pool that takes writes; and its end. */
+#include <string.h>
+
+#include "agent/step.h"
+
+static bool find_backend(struct agent *agent, struct err *err)
+{
+    if (!agent->host.store_type) {
+        return err_set(err, ERR_ABSENT, "this host has no datastore yet");
+    }
+    return store_backend_find(agent->host.store_type, &agent->backend, err);
+}
+
+static bool take_conf(struct agent *agent, const json_t *params, struct err *err)
+{
+    const char *type, *name, *network;
+    int64_t replicas;
+    const struct store_backend *backend;
+    struct host *host = &agent->host;
+
+    if (!json_get_string(params, "type", 16, &type, err) ||
+        !json_get_string(params, "name", 63, &name, err) ||
+        !json_get_string(params, "network", 64, &network, err) ||
+        !json_get_integer(params, "replicas", 1, 16, &replicas, err) ||
+        !store_backend_find(type, &backend, err)) {
+        return false;
+    }
+    if (host->store_name && strcmp(host->store_name, name) != 0) {
+        return err_set(err, ERR_CLASH, "the datastore here is '%s', not '%s'", host->store_name,
+                       name);
+    }
+    pthread_mutex_lock(&agent->state);
+    host_set(&host->store_name, name);
+    host_set(&host->store_network, network);
+    host_set(&host->store_type, type);
+    host->store_replicas = (int)replicas;
+    pthread_mutex_unlock(&agent->state);
+    return agent_save(agent, err);
+}
+
+static void look(struct agent *agent, struct store_health *out)
+{
+    struct store_monitor monitor;
+    const struct store_conf conf = agent_store_conf(agent, &monitor);
+    struct err ignored = {0};
+
+    *out = (struct store_health){.state = STORE_AWAY};
+    (void)agent->backend->look(&conf, out, &ignored);
+}
+
+bool step_store_begin(struct agent *agent, struct making *making, struct err *err)
+{
+    struct store_health before;
+    struct store_monitor monitor;
+
+    if (!take_conf(agent, making->params, err) || !find_backend(agent, err)) {
+        return false;
+    }
+    const struct store_conf conf = agent_store_conf(agent, &monitor);
+
+    look(agent, &before);
+    making->changed = before.state == STORE_AWAY;
+    store_health_clear(&before);
+    return agent->backend->build->begin(&conf, making->progress, err);
+}
+
+/* {"disk":{"wwn"|"serial"|"uuid"|"path"},"bytes","consent"} */
+static bool read_order(const struct agent *agent, const json_t *params, struct disk_order *out,
+                       struct err *err)
+{
+    const json_t *disk;
+    int64_t bytes;
+    bool consent;
+
+    if (!json_get_object(params, "disk", &disk, err) ||
+        !json_get_integer(params, "bytes", 0, INT64_MAX, &bytes, err) ||
+        !json_get_bool(params, "consent", &consent, err)) {
+        return false;
+    }
+    *out = (struct disk_order){.name = {.wwn = json_string_or(disk, "wwn", NULL),
+                                        .serial = json_string_or(disk, "serial", NULL),
+                                        .uuid = json_string_or(disk, "uuid", NULL),
+                                        .path = json_string_or(disk, "path", NULL)},
+                               .size = (uint64_t)bytes,
+                               .cluster = agent->host.cluster_id,
+                               .host = agent->host.name,
+                               .consent = consent};
+    return true;
+}
+
+bool step_store_disk(struct agent *agent, struct making *making, struct err *err)
+{
+    struct disk_order order;
+    struct disk before;
+    struct store_monitor monitor;
+    unsigned member = 0;
+
+    if (!find_backend(agent, err) || !read_order(agent, making->params, &order, err) ||
+        !disk_find(&order.name, &before, err)) {
+        return false;
+    }
+    const struct store_conf conf = agent_store_conf(agent, &monitor);
+
+    if (!agent->backend->build->disk(&conf, &order, making->progress, &member, err)) {
+        return false;
+    }
+    making->changed = before.content != DISK_MEMBER;
+    making->result = json_pack("{s:i, s:s}", "osd", (int)member, "identity", before.identity);
+    return true;
+}
+
+bool step_store_pool(struct agent *agent, struct making *making, struct err *err)
+{
+    struct store_health before, after;
+    struct store_monitor monitor;
+    struct store *store = NULL;
+
+    if (!find_backend(agent, err)) {
+        return false;
+    }
+    const struct store_conf conf = agent_store_conf(agent, &monitor);
+
+    look(agent, &before);
+    making->changed = !before.clean;
+    store_health_clear(&before);
+    if (!agent->backend->build->pool(&conf, making->progress, err) ||
+        !agent_store(agent, &store, err)) {
+        return false;
+    }
+    look(agent, &after);
+    making->result = json_pack("{s:I, s:i}", "bytes_total", (json_int_t)after.bytes_total,
+                               "disks_up", (int)after.disks_up);
+    store_health_clear(&after);
+    return true;
+}
+
+bool step_store_holes(struct agent *agent, struct making *making, struct err *err)
+{
+    struct store *store = NULL;
+    bool hold = false;
+
+    if (!agent_store(agent, &store, err) || !agent->backend->holes(store, &hold, err)) {
+        return false;
+    }
+    making->changed = hold != agent->host.holes_proven;
+    pthread_mutex_lock(&agent->state);
+    agent->host.holes_proven = hold;
+    pthread_mutex_unlock(&agent->state);
+    making->result = json_pack("{s:b}", "proven", hold);
+    return agent_save(agent, err);
+}
+
+bool step_store_remove(struct agent *agent, struct making *making, struct err *err)
+{
+    struct store_monitor monitor;
+    json_t *cleared = NULL;
+
+    if (agent->vms) {
+        return err_set(err, ERR_CLASH, "VMs of this cluster are still on the datastore");
+    }
+    if (!agent->host.store_type) {
+        return true;
+    }
+    agent_store_close(agent);
+    const struct store_conf conf = agent_store_conf(agent, &monitor);
+
+    if (!find_backend(agent, err) ||
+        !agent->backend->build->undo(&conf, making->progress, &cleared, err)) {
+        return false;
+    }
+    making->result = json_pack("{s:o}", "zapped", cleared);
+    making->changed = true;
+    pthread_mutex_lock(&agent->state);
+    host_set(&agent->host.store_type, NULL);
+    host_set(&agent->host.store_name, NULL);
+    agent->host.holes_proven = false;
+    pthread_mutex_unlock(&agent->state);
+    return agent_save(agent, err);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A VM of the cluster as a host knows it. All that it is lies on the datastore: its disks' images,
+ * and its home object with envelope, configuration, vTPM state and firmware variables. The VM key
+ * is in locked memory from the moment the host needs it until the VM is off.
+ *
+ * The configuration in the home, JSON:
+ *   {"name","cpus","memory","accel","network":{…},"admin":{…},"host","wanted":"off"|"running",
+ *    "disks":[{"name","uuid","bytes","poured":bool}]}
+ */
+#ifndef QUOIN_AGENT_VM_H
+#define QUOIN_AGENT_VM_H
+
+#include "agent/agent.h"
+#include "hv/files.h"
+#include "seal/seal.h"
+
+struct vm {
+    struct vm *next;
+    struct agent *agent;
+    char uuid[UUID_SIZE];
+    pthread_mutex_t lock; /* the fields below; the last lock to be taken */
+    struct secret *key;   /* NULL while closed */
+    char *envelope;       /* JSON text; what the disks' headers carry as well */
+    int64_t generation;   /* of the home that was read or written last */
+    uint64_t version;     /* of its object */
+    json_t *config;       /* NULL while closed */
+    struct secret *files; /* vTPM state and firmware variables, packed; NULL: none yet */
+    bool unsaved;         /* they changed, and could not be stored yet */
+    struct files_watch *watch;
+    char *trouble; /* why it does not run, or NULL */
+};
+
+/* All of these but vm_list_free are called under `work`. */
+
+/* Every VM whose home is on the datastore is in the agent's list afterwards, closed if new. */
+bool vm_list_load(struct agent *agent, struct err *err);
+void vm_list_free(struct vm *vm);
+/* ERR_ABSENT. */
+bool vm_find(struct agent *agent, const char *uuid, struct vm **out, struct err *err);
+/* A new VM: key made and wrapped, the envelope opened once to prove it, the home stored. One that
+ * is there already is opened. `config` is borrowed. ERR_CLASH: it is there, but configured in
+ * another way. */
+bool vm_make(struct agent *agent, const char *uuid, const json_t *config, bool *out_made,
+             struct vm **out, struct err *err);
+/* Its key from the provider, its configuration from the home. Twice is nothing. */
+bool vm_open(struct vm *vm, struct err *err);
+/* The key is forgotten. */
+void vm_close(struct vm *vm);
+/* Every disk's header is held against the policy and the VM's key, the files are put in place, the
+ * domain is started and its files are watched. Running already: nothing. */
+bool vm_start(struct vm *vm, bool *out_started, struct err *err);
+/* Off, its files stored; the configuration says that it shall stay off. */
+bool vm_stop(struct vm *vm, bool *out_stopped, struct err *err);
+/* Off, its images, its home and its key gone. */
+bool vm_remove(struct vm *vm, const struct progress *progress, struct err *err);
+/* The home as it is now, sealed and stored. */
+bool vm_save(struct vm *vm, struct err *err);
+/* Changes that could not be stored are stored now. */
+bool vm_save_again(struct vm *vm, struct err *err);
+/* The entry of a disk in the configuration, borrowed; ERR_ABSENT. */
+bool vm_disk(const struct vm *vm, const char *disk, json_t **out, struct err *err);
+
+#endif
