@@ -278,7 +278,8 @@ struct frames_in {
     uint64_t size;
     uint64_t at; /* the end of the last frame: the next begins there or later */
     enum in_state state;
-    bool waiting; /* `offset` and `length` are of a frame whose bytes come next */
+    struct err broken; /* why, when the state is IN_BROKEN */
+    bool waiting;      /* `offset` and `length` are of a frame whose bytes come next */
     uint64_t offset;
     size_t length;
     unsigned char key[CHUNK_KEY_SIZE];
@@ -443,7 +444,8 @@ bool frames_in_next(struct frames_in *frames, void *to, uint64_t *out_index, siz
                     struct err *err)
 {
     if (frames->state == IN_BROKEN) {
-        return err_set(err, ERR_INPUT, "the image stream is broken");
+        *err = frames->broken;
+        return false;
     }
     if (frames->state == IN_ENDED) {
         *out_length = 0;
@@ -451,6 +453,7 @@ bool frames_in_next(struct frames_in *frames, void *to, uint64_t *out_index, siz
     }
     if (!in_chunk(frames, to, out_index, out_length, err)) {
         frames->state = IN_BROKEN;
+        frames->broken = *err;
         return false;
     }
     return true;

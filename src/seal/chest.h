@@ -30,7 +30,7 @@
 /* The archive is one secret. OVMF's variables are 528 KiB, vTPM state is 100 KiB and more. */
 #define CHEST_MAX_ARCHIVE SECRET_MAX
 #define CHEST_MAX_ABOUT   8192u
-/* As in base/key's envelopes and in headers. */
+/* As in headers. */
 #define CHEST_MAX_ENVELOPE 4096u
 /* The whole object. */
 #define CHEST_MAX_OBJECT (CHEST_MAX_ARCHIVE + CHEST_MAX_ABOUT + 64u)
@@ -65,14 +65,13 @@ __attribute__((unused)) static inline void drop_chest_about(struct chest_about *
 bool chest_seal(const struct chest *chest, const struct chest_about *about,
                 const struct secret *vm_key, unsigned char **out, size_t *out_length,
                 struct err *err);
-/* What is said in clear, strictly read; not yet proven. ERR_INPUT: no chest. The caller clears. */
+/* What is said in clear, strictly read; not yet proven. ERR_INPUT: no chest. The caller clears.
+ * `*out_clear` (or NULL): how many bytes come before the box. */
 bool chest_look(const unsigned char *bytes, size_t length, struct chest_about *out,
-                struct err *err);
+                size_t *out_clear, struct err *err);
 /* `vm` is whose it must be, `generation` the least it must have. ERR_DENIED: another key, or a byte
  * was changed; ERR_CLASH: another VM's, or older than known. */
 bool chest_open(const unsigned char *bytes, size_t length, const char *vm, int64_t generation,
                 const struct secret *vm_key, struct chest **out, struct err *err);
-/* The proof for a chest: true when nothing but ciphertext follows what is said in clear. */
-bool chest_is_sealed(const unsigned char *bytes, size_t length, const char *vm, struct err *err);
 
 #endif

@@ -14,7 +14,7 @@
  * An image may be poured again: its old header goes first, and a chunk of it that holds old
  * ciphertext is written over even when it is all zeros now.
  *
- * Memory: POUR_BUFFERS chunks and 24 bytes for each chunk of content, whatever the disk's size.
+ * Memory: POUR_BUFFERS chunks, and 20 bytes for each 4 MiB of the disk.
  */
 #ifndef QUOIN_SEAL_POUR_H
 #define QUOIN_SEAL_POUR_H
@@ -27,22 +27,23 @@
 #include "base/image.h"
 #include "base/progress.h"
 #include "base/secret.h"
+#include "seal/header.h"
 #include "seal/source.h"
 
-/* Chunks in memory at once, 40 MiB: what is being read, encrypted, and on its way to the disks. */
-#define POUR_BUFFERS 10u
-/* Small reads besides the whole chunks when comparing, for each pour. */
-#define POUR_SMALL_READS 256u
+/* Chunks in memory at once, 32 MiB: what is being read, encrypted, and on its way to the disks. */
+#define POUR_BUFFERS 8u
+/* Besides the whole chunks, about so many of them are also read in pieces of 4 KiB. */
+#define POUR_SAMPLES 128u
 
 struct pour {
     struct source *source;
-    const char *uuid;            /* of the disk */
-    uint64_t disk_size;          /* bytes, a multiple of 4096, at least the content's */
-    const struct secret *dek;    /* 64 bytes */
-    const unsigned char *header; /* HEADER_SIZE bytes, of header_make, around `dek` */
-    struct medium raw;           /* HEADER_SIZE + disk_size bytes, locked by the caller */
-    bool skip_zero;   /* holes are proven to read as zeros: all-zero chunks need not be written */
-    unsigned threads; /* 0: one for each CPU */
+    uint64_t disk_size; /* bytes, a multiple of 4096, at least the content's */
+    /* The header that the disk shall have. Its data key is made here and kept nowhere else. */
+    const struct header_plan *plan;
+    const struct secret *vm_key;
+    struct medium raw; /* HEADER_SIZE + disk_size bytes, locked by the caller */
+    bool skip_zero;    /* holes are proven to read as zeros: all-zero chunks need not be written */
+    unsigned threads;  /* 0: one for each CPU */
     const atomic_bool *stop; /* becomes true: end with ERR_AWAY; or NULL */
     const struct progress *progress;
 

@@ -56,7 +56,10 @@ struct proof_result {
 /* Succeeds when everything could be read, whatever was found: the result says it. */
 bool proof(const struct proof *proof, struct proof_result *out, struct err *err);
 
-/* Is this one block of 4096 bytes too uneven to be ciphertext? */
+/* The same for a small object that must be a sealed chest of VM `vm` (a VM's home): its form, and
+ * that what follows the part in clear is even. False when it is not; `err` says why. */
+bool proof_chest(const unsigned char *bytes, size_t length, const char *vm, struct err *err);
+/* Chi-square of the byte counts of one block. */
 double proof_chi_square(const unsigned char block[BLOCK_SIZE]);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "base/auto.h"
 #include "base/file.h"
+#include "base/secret_open.h"
 #include "base/text.h"
 
 static bool random_key(struct source *source, struct err *err)
@@ -151,6 +152,58 @@ bool source_file(int fd, struct source *out, struct err *err)
     file->fd = fd;
     file->size = (uint64_t)size;
     source.self = file;
+    *out = source;
+    return true;
+}
+
+/* ---- memory ---- */
+
+struct memory {
+    pthread_mutex_t lock;
+    const struct secret *bytes;
+    size_t at;
+};
+
+static bool memory_next(void *self, void *to, uint64_t *out_index, size_t *out_length,
+                        struct err *err)
+{
+    struct memory *memory = self;
+
+    (void)err;
+    pthread_mutex_lock(&memory->lock);
+    size_t left = secret_size(memory->bytes) - memory->at;
+
+    *out_index = memory->at / CHUNK_SIZE;
+    *out_length = left < CHUNK_SIZE ? left : CHUNK_SIZE;
+    memcpy(to, secret_look(memory->bytes) + memory->at, *out_length);
+    memory->at += *out_length;
+    pthread_mutex_unlock(&memory->lock);
+    return true;
+}
+
+static void memory_close(void *self)
+{
+    struct memory *memory = self;
+
+    pthread_mutex_destroy(&memory->lock);
+    free(memory);
+}
+
+bool source_secret(const struct secret *bytes, struct source *out, struct err *err)
+{
+    struct source source = {.next = memory_next,
+                            .digest = no_digest,
+                            .close = memory_close,
+                            .size = secret_size(bytes)};
+
+    if (!random_key(&source, err)) {
+        return false;
+    }
+    struct memory *memory = text_room(1, sizeof(*memory));
+
+    pthread_mutex_init(&memory->lock, NULL);
+    memory->bytes = bytes;
+    source.self = memory;
     *out = source;
     return true;
 }

@@ -12,6 +12,7 @@
 
 #include "base/chunk.h"
 #include "base/frames.h"
+#include "base/secret.h"
 
 struct source {
     /* A chunk that may have data, each at most once: `to` has CHUNK_SIZE bytes, `*out_length` of
@@ -29,6 +30,8 @@ struct source {
 bool source_frames(frames_read *read, void *context, struct source *out, struct err *err);
 /* `fd` is borrowed; holes are skipped, threads read side by side. */
 bool source_file(int fd, struct source *out, struct err *err);
+/* What was made in memory (an identity disk). `bytes` is borrowed. */
+bool source_secret(const struct secret *bytes, struct source *out, struct err *err);
 /* Nothing: all of the disk is zeros. */
 bool source_blank(struct source *out, struct err *err);
 void source_close(struct source *source);
