@@ -29,6 +29,9 @@
 #define DOMAIN_MIN_MEMORY 128
 #define DOMAIN_MAX_MEMORY (4u << 20)
 
+/* The name space of what quoin notes in a domain's metadata. */
+#define DOMAIN_METADATA "urn:quoin:vm"
+
 /* "52:54:00:12:34:56" and a NUL */
 #define DOMAIN_MAC_SIZE 18
 

@@ -2,10 +2,10 @@
 /*
  * hv: the hypervisor of this host. A backend is one const struct; nothing outside this room knows
  * libvirt. Everything may be done twice: look, make, look again. A struct hv may be used by many
- * threads at once. home.h has the files of a VM that change, domain.h says what a VM is.
+ * threads at once. files.h has the files of a VM that change, domain.h says what a VM is.
  *
- * To start a VM: home_put, start, home_watch_start. To stop it: stop, home_watch_stop, home_gather
- * (and store), home_clear.
+ * To start a VM: files_put, start, files_watch_start. To stop it: stop, files_watch_stop,
+ * files_gather (and store), files_clear.
  */
 #ifndef QUOIN_HV_HV_H
 #define QUOIN_HV_HV_H
@@ -16,7 +16,7 @@
 
 #include "base/base.h"
 #include "hv/domain.h"
-#include "hv/home.h"
+#include "hv/files.h"
 
 struct hv; /* an open hypervisor */
 

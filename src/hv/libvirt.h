@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the libvirt backend share: its connection, its errors, its events. */
+#ifndef QUOIN_HV_LIBVIRT_H
+#define QUOIN_HV_LIBVIRT_H
+
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+
+#include "hv/hv.h"
+
+DROP(connection, virConnectPtr, virConnectClose);
+DROP(domain, virDomainPtr, virDomainFree);
+DROP(virsecret, virSecretPtr, virSecretFree);
+
+/* What libvirt says went wrong in this thread, as our kind. False. */
+bool libvirt_err(struct err *err, const char *doing);
+
+/* The daemon's events, told by a thread that lives as long as the program. Once, before the first
+ * connection. */
+bool libvirt_loop_start(struct err *err);
+/* Tells `changed` what happens to the VMs of the connections that it is tied to. A connection
+ * with a tie must be untied before it is closed: the tie holds it open. */
+struct libvirt_events;
+struct libvirt_events *libvirt_events_new(hv_changed *changed, void *context);
+bool libvirt_events_tie(struct libvirt_events *events, virConnectPtr connection, int *out_tie,
+                        struct err *err);
+void libvirt_events_untie(virConnectPtr connection, int tie);
+/* After it returns nothing is told any more. */
+void libvirt_events_end(struct libvirt_events *events);
+
+/* Hands libvirt the keys of a domain that passed domain_xml. ERR_INPUT: a key without its shape. */
+bool libvirt_secrets_set(virConnectPtr connection, const struct domain *domain,
+                         const struct hv_keys *keys, struct err *err);
+/* Makes libvirt forget all keys of this VM; none there succeeds. */
+bool libvirt_secrets_forget(virConnectPtr connection, const char *uuid, struct err *err);
+
+#endif
