@@ -22,6 +22,7 @@
 
 enum disk_by { DISK_BY_WWN, DISK_BY_SERIAL, DISK_BY_UUID, DISK_BY_PATH };
 enum tpm_use { TPM_AUTO, TPM_REQUIRED, TPM_OFF };
+enum recovery_use { RECOVERY_OFF, RECOVERY_REQUIRED };
 
 struct blueprint_disk {
     enum disk_by by;
@@ -88,6 +89,7 @@ struct blueprint {
     size_t source_length;
     struct node *tree; /* for blueprint_place; not for others */
 
+    unsigned format;              /* 1 */
     char *cluster;                /* a DNS label */
     char *datacenter;             /* a DNS label; default "default" */
     struct blueprint_host *hosts; /* one or more; the first one begins the cluster */
@@ -101,9 +103,9 @@ struct blueprint {
     struct blueprint_manager manager;
     struct {
         struct blueprint_provider provider;
-        enum tpm_use tpm;       /* default auto: sealed in the TPM where there is one */
-        bool recovery;          /* `required` or `off`; default off */
-        unsigned cache_seconds; /* `off` or "24h"; default 0: off */
+        enum tpm_use tpm;           /* default auto: sealed in the TPM where there is one */
+        enum recovery_use recovery; /* default off */
+        unsigned cache_seconds;     /* `off` or "24h"; default 0: off */
     } encryption;
 };
 

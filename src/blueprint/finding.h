@@ -24,11 +24,11 @@ enum severity {
 
 struct finding {
     enum severity severity;
-    char *where;     /* "hosts[0].disks[1]"; empty for the file as a whole; never NULL */
-    unsigned line;   /* from 1; 0 when there is no place */
-    unsigned column; /* from 1, in characters */
-    char *what;
-    char *remedy; /* one sentence; never NULL */
+    const char *where; /* "hosts[0].disks[1]"; empty for the file as a whole; never NULL */
+    unsigned line;     /* from 1; 0 when there is no place */
+    unsigned column;   /* from 1, in characters */
+    const char *what;
+    const char *remedy; /* one sentence; never NULL */
 };
 
 /* Zero-initialized is an empty list. */

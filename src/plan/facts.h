@@ -21,7 +21,12 @@
 #define FACTS_MAX_WORD  1024u           /* of one decoded word */
 #define FACTS_MAX_ITEMS 1024u           /* of each list */
 
-enum hypervisor { HYPERVISOR_NONE, HYPERVISOR_TCG, HYPERVISOR_KVM };
+enum hypervisor {
+    HYPERVISOR_UNKNOWN,
+    /* not asked */ HYPERVISOR_NONE,
+    HYPERVISOR_TCG,
+    HYPERVISOR_KVM
+};
 
 struct facts_names { /* a list of words */
     char **items;

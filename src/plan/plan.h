@@ -32,10 +32,20 @@ struct host_answer {
 void plan_check(const struct blueprint *blueprint, const struct host_answer *answers,
                 const char *cluster_id, struct findings *findings);
 
+/* The script that gets the facts of any of its hosts, for `sh -s` there. `packages` (ended by NULL,
+ * or NULL) must be installed. `boot` asks whether a guest starts, which takes seconds. The caller
+ * frees.
+ */
+bool plan_question(const struct blueprint *blueprint, const char *const *packages, bool boot,
+                   char **out, struct err *err);
+
 struct step {
     const struct step_kind *kind;
-    char *host;   /* its name in the blueprint */
-    char *target; /* "wwn 0x5000c50000000101 (/dev/sdb)", a name, or empty */
+    char *host;         /* its name in the blueprint */
+    size_t host_number; /* which of the blueprint's hosts */
+    size_t number; /* store.disk: which of that host's disks; disk.pour: which of the manager's,
+                    * the identity disk after the last; else 0 */
+    char *target;  /* "wwn 0x5000c50000000101 (/dev/sdb)", a name, or empty */
 };
 
 /* A disk that is not this cluster's yet: what lies on it will be gone. */
@@ -68,7 +78,8 @@ DROP(plan, struct plan *, plan_free);
 json_t *plan_json(const struct plan *plan);
 void plan_text(const struct plan *plan, struct text *out);
 
-/* What the datastore needs of a disk, and a host besides the manager; reasons in check.c. */
+/* What the datastore needs of a disk, and a host besides the manager; Ceph's own journal and
+ * metadata take 2 GiB of it. */
 #define PLAN_DISK_MIN_BYTES (5ull << 30)
 
 #endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plan/finder.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static char *say(const char *format, va_list list)
+{
+    char *what = NULL;
+
+    if (vasprintf(&what, format, list) < 0) {
+        abort();
+    }
+    return what;
+}
+
+void find(struct finder *finder, enum severity severity, const char *part, const char *remedy,
+          const char *format, ...)
+{
+    AUTO(drop_free) char *where = text_make("hosts[%zu]%s", finder->number, part);
+    va_list list;
+
+    va_start(list, format);
+    AUTO(drop_free) char *what = say(format, list);
+    va_end(list);
+    blueprint_find(finder->blueprint, finder->findings, severity, where, what, remedy);
+}
+
+void find_at(struct finder *finder, enum severity severity, const char *where, const char *remedy,
+             const char *format, ...)
+{
+    va_list list;
+
+    va_start(list, format);
+    AUTO(drop_free) char *what = say(format, list);
+    va_end(list);
+    blueprint_find(finder->blueprint, finder->findings, severity, where, what, remedy);
+}
