@@ -22,7 +22,7 @@ static const char *const always[] = {
     "-oPermitLocalCommand=no",
     "-oRemoteCommand=none",
     "-oControlPersist=no",
-    "-oLogLevel=ERROR",
+    "-oLogLevel=INFO", /* some refusals are told at this level only */
 };
 
 void ssh_argv_add(struct ssh_argv *argv, const char *format, ...)
