@@ -61,6 +61,9 @@ bool disk_find(const struct disk_name *name, struct disk *out, struct err *err);
  * cluster's (named); ERR_INPUT: read-only or smaller than DISK_MIN. */
 bool disk_may_take(const struct disk *disk, const char *cluster, bool consent, struct err *err);
 
+/* Does its mark, or its member's label, name this cluster? */
+bool disk_is_ours(const struct disk *disk, const char *cluster);
+
 /* The smallest disk that holds a datastore's own metadata and something besides. */
 #define DISK_MIN (4ull << 30)
 

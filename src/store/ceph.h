@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The files of the Ceph backend among themselves; nobody else includes this.
+ *
+ * On a host: /etc/ceph/ceph.conf (ours, or we refuse), the keyrings of client.admin (root: builds
+ * and repairs) and client.quoin (the agent and the hypervisor), and the daemons' folders under
+ * /var/lib/ceph. All of it under `conf->root` in tests.
+ */
+#ifndef QUOIN_STORE_CEPH_H
+#define QUOIN_STORE_CEPH_H
+
+#include <rados/librados.h>
+
+#include "store/store.h"
+
+#define CEPH_ADMIN "admin"
+#define CEPH_USER  "quoin"
+/* The namespace of small objects in the pool: a list of them shows no pieces of images. */
+#define CEPH_OBJECTS "quoin"
+/* An agent's own settings and keyrings are small. */
+#define CEPH_MAX_FILE (64u << 10)
+
+extern const struct store_build ceph_build;
+extern const struct store_images ceph_images;
+extern const struct image_io ceph_io;
+extern const struct store_objects ceph_objects;
+bool ceph_look(const struct store_conf *conf, struct store_health *out, struct err *err);
+bool ceph_holes(struct store *store, bool *out_hold, struct err *err);
+bool ceph_fence(struct store *store, const char *image, struct err *err);
+
+/* ceph_conf: the file of settings. */
+char *ceph_path(const struct store_conf *conf, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+const struct store_daemons *ceph_daemons(const struct store_conf *conf);
+unsigned ceph_seconds(const struct store_conf *conf);
+/* Pure. `hasty`: the settings of the bring-up besides. The caller frees. */
+char *ceph_conf_text(const struct store_conf *conf, uint64_t disk_memory, bool hasty);
+/* Written when it differs. ERR_CLASH: there is one that is not ours, or of another cluster. */
+bool ceph_conf_make(const struct store_conf *conf, bool hasty, struct err *err);
+bool ceph_conf_is_hasty(const struct store_conf *conf, bool *out, struct err *err);
+/* `*out` is an empty text when there is no such file. */
+bool ceph_conf_cluster(const struct store_conf *conf, char out[UUID_SIZE], struct err *err);
+
+/* ceph_link: connections and commands. */
+DROP(rados, rados_t, rados_shutdown);
+DROP(ioctx, rados_ioctx_t, rados_ioctx_destroy);
+/* -number as an errno of Ceph's; ETIMEDOUT and the like are ERR_AWAY. */
+bool ceph_errno(struct err *err, int number, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* `seconds` bounds connecting and every answer of the monitors; of the disks' daemons too. */
+bool ceph_connect(const struct store_conf *conf, const char *user, unsigned seconds, rados_t *out,
+                  struct err *err);
+/* A monitor command, {"prefix":…}: taken over. `out` (may be NULL) is its JSON answer. */
+bool ceph_command(rados_t cluster, json_t *command, json_t **out, struct err *err);
+/* The same to one monitor alone: its own settings. */
+bool ceph_tell_monitor(rados_t cluster, const char *host, json_t *command, struct err *err);
+/* `auth get-or-create`: the keyring as text goes into a file of `owner`'s, mode 0600. */
+bool ceph_keyring_fetch(rados_t cluster, const char *entity, json_t *caps, const char *path,
+                        uid_t owner, gid_t group, struct err *err);
+/* The key in a keyring file, as base64 text. */
+bool ceph_keyring_key(const char *path, struct secret **out, struct err *err);
+
+/* ceph_cluster and ceph_osd: daemons. */
+bool ceph_account(uid_t *out_user, gid_t *out_group, struct err *err);
+bool ceph_program(const char *const *argv, unsigned seconds, struct err *err);
+/* A folder of a daemon's, closed to others; made anew when `fresh`. */
+bool ceph_folder(const char *path, bool fresh, struct err *err);
+bool ceph_osd_make(const struct store_conf *conf, const struct disk_order *order,
+                   const struct progress *progress, unsigned *out_member, struct err *err);
+bool ceph_pool_make(const struct store_conf *conf, const struct progress *progress,
+                    struct err *err);
+bool ceph_undo(const struct store_conf *conf, const struct progress *progress, json_t **out_cleared,
+               struct err *err);
+
+/* An open datastore. */
+struct store {
+    rados_t cluster;
+    rados_ioctx_t images;  /* the pool */
+    rados_ioctx_t objects; /* the same, in CEPH_OBJECTS */
+    char *pool;
+    char *conf_path, *key_path, *hosts;
+    char *note; /* see ceph_client.h */
+};
+bool ceph_open(const struct store_conf *conf, struct store **out, struct err *err);
+void ceph_close(struct store *store);
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/ceph_client.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* An address list of one client: two addresses at most. */
+#define MAX_ADDRESS 256u
+/* As long as Ceph's own clients do it: longer than any packet lives. */
+#define FENCE_SECONDS 3600u
+
+DROP(dir, DIR *, closedir);
+
+/* The 22nd word of /proc/PID/stat (proc(5)): with the PID it names a process for good; 0: none. */
+static unsigned long long start_time(long pid)
+{
+    AUTO(drop_free) char *path = text_make("/proc/%ld/stat", pid);
+    AUTO(drop_free) char *text = NULL;
+    struct err ignored = {0};
+    unsigned long long time = 0;
+
+    if (!file_read(path, 4096, &text, NULL, &ignored)) {
+        return 0;
+    }
+    const char *at = strrchr(text, ')'); /* the name before it may hold anything */
+
+    return at && sscanf(at + 1,
+                        " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+                        "%*d %llu",
+                        &time) == 1
+               ? time
+               : 0;
+}
+
+static char *notes_folder(const struct store_conf *conf)
+{
+    return ceph_path(conf, "/run/quoin/store");
+}
+
+/* Notes are named PID-START-NUMBER, so that one process can have several connections. */
+bool ceph_client_note(const struct store_conf *conf, rados_t cluster, char **out_path,
+                      struct err *err)
+{
+    static atomic_uint number;
+    AUTO(drop_free) char *folder = notes_folder(conf);
+    long pid = (long)getpid();
+    AUTO(drop_free)
+    char *path =
+        text_make("%s/%ld-%llu-%u", folder, pid, start_time(pid), atomic_fetch_add(&number, 1));
+    char *addresses = NULL;
+    int r = rados_getaddrs(cluster, &addresses);
+
+    if (r < 0) {
+        return ceph_errno(err, r, "learn our address");
+    }
+    bool written = file_make_folder(folder, 0700, err) &&
+                   file_write(path, addresses, strlen(addresses), 0600, err);
+
+    free(addresses);
+    if (written) {
+        *out_path = TAKE(path);
+    }
+    return written;
+}
+
+bool ceph_client_fence(rados_t cluster, const char *address, struct err *err)
+{
+    char copy[MAX_ADDRESS];
+
+    (void)snprintf(copy, sizeof(copy), "%s", address);
+    int r = rados_blocklist_add(cluster, copy, FENCE_SECONDS);
+
+    r = r < 0 ? r : rados_wait_for_latest_osdmap(cluster);
+    return r >= 0 || ceph_errno(err, r, "fence client %s", address);
+}
+
+/* "v2:10.77.0.11:0/123" or "10.77.0.11:0/123", one or several with commas in [ ]. */
+static bool fence_noted(rados_t cluster, char *addresses, struct err *err)
+{
+    char *rest = NULL;
+
+    for (char *one = strtok_r(addresses, "[], \n", &rest); one;
+         one = strtok_r(NULL, "[], \n", &rest)) {
+        one += text_starts(one, "v2:") ? 3 : 0;
+        if (!text_starts(one, "v1:") && !ceph_client_fence(cluster, one, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool ceph_client_fence_dead(const struct store_conf *conf, rados_t cluster, struct err *err)
+{
+    AUTO(drop_free) char *folder = notes_folder(conf);
+    AUTO(drop_dir) DIR *dir = opendir(folder);
+    const struct dirent *entry = NULL;
+
+    while (dir && (entry = readdir(dir))) {
+        AUTO(drop_free) char *path = text_make("%s/%s", folder, entry->d_name);
+        AUTO(drop_free) char *addresses = NULL;
+        struct err ignored = {0};
+        unsigned long long started = 0;
+        long pid = 0;
+
+        if (sscanf(entry->d_name, "%ld-%llu-", &pid, &started) != 2 || start_time(pid) == started ||
+            !file_read(path, MAX_ADDRESS, &addresses, NULL, &ignored)) {
+            continue;
+        }
+        if (!fence_noted(cluster, addresses, err) || !file_remove(path, err)) {
+            return err_add(err, "fence a dead client of this host");
+        }
+    }
+    return true;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who we are to the cluster, noted under /run/quoin: so that the next process can fence a client
+ * of this host whose process is dead. Its locks and watches are then gone at once, not after the
+ * half minute that the cluster waits for the silent; and nothing it had under way can land later.
+ */
+#ifndef QUOIN_STORE_CEPH_CLIENT_H
+#define QUOIN_STORE_CEPH_CLIENT_H
+
+#include "store/ceph.h"
+
+/* `out_path`: the note, to be removed at the end; the caller frees. */
+bool ceph_client_note(const struct store_conf *conf, rados_t cluster, char **out_path,
+                      struct err *err);
+/* Fences each noted client whose process is no more, and removes its note. */
+bool ceph_client_fence_dead(const struct store_conf *conf, rados_t cluster, struct err *err);
+/* Puts one client (an address as Ceph writes it) on the blocklist. */
+bool ceph_client_fence(rados_t cluster, const char *address, struct err *err);
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One OSD a disk. Its UUID follows from the cluster and the disk's identity, so that a second run,
+ * or another host into which the disk was moved, finds the same OSD again. A disk whose label says
+ * that it was made whole is never made anew: its folder is written again from the label.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "store/ceph.h"
+#include "store/ceph_label.h"
+#include "store/mark.h"
+
+#define ACCOUNT "ceph"
+#define SECONDS 10u
+
+struct osd {
+    unsigned number;
+    char uuid[UUID_SIZE];
+    char id[16]; /* the number as text */
+};
+
+/* The same number for the same UUID, however often it is asked. */
+static bool reserve(rados_t cluster, struct osd *osd, struct err *err)
+{
+    AUTO(drop_json) json_t *answer = NULL;
+    int64_t number = 0;
+
+    if (!ceph_command(cluster, json_pack("{ss ss}", "prefix", "osd new", "uuid", osd->uuid),
+                      &answer, err) ||
+        !json_get_integer(answer, "osdid", 0, INT32_MAX, &number, err)) {
+        return err_add(err, "reserve a place for the disk");
+    }
+    osd->number = (unsigned)number;
+    (void)snprintf(osd->id, sizeof(osd->id), "%u", osd->number);
+    return true;
+}
+
+static bool read_label(const struct disk *disk, struct ceph_label *out, struct err *err)
+{
+    AUTO(drop_fd) int fd = open(disk->node, O_RDONLY | O_CLOEXEC);
+    unsigned char head[MARK_SIZE];
+
+    *out = (struct ceph_label){.done = false};
+    if (fd < 0) {
+        return err_errno(err, errno, "open %s", disk->node);
+    }
+    if (!file_pread(fd, head, sizeof(head), 0, err)) {
+        return false;
+    }
+    (void)ceph_label_read(head, sizeof(head), out);
+    return true;
+}
+
+static bool own_device(const struct disk *disk, struct err *err)
+{
+    uid_t user = 0;
+    gid_t group = 0;
+
+    return ceph_account(&user, &group, err) &&
+           (chown(disk->node, user, group) == 0 ||
+            err_errno(err, errno, "give %s to ceph", disk->node));
+}
+
+static bool link_block(const struct disk *disk, const char *folder, struct err *err)
+{
+    AUTO(drop_free) char *block = text_make("%s/block", folder);
+    uid_t user = 0;
+    gid_t group = 0;
+
+    if (!file_remove(block, err) || !ceph_account(&user, &group, err)) {
+        return false;
+    }
+    return (symlink(disk->link, block) == 0 && lchown(block, user, group) == 0) ||
+           err_errno(err, errno, "make '%s'", block);
+}
+
+static bool fetch_keyring(rados_t cluster, const struct osd *osd, const char *folder,
+                          struct err *err)
+{
+    AUTO(drop_free) char *path = text_make("%s/keyring", folder);
+    AUTO(drop_free) char *entity = text_make("osd.%s", osd->id);
+    uid_t user = 0;
+    gid_t group = 0;
+
+    return ceph_account(&user, &group, err) &&
+           ceph_keyring_fetch(cluster, entity,
+                              json_pack("[ssssss]", "mon", "allow profile osd", "mgr",
+                                        "allow profile osd", "osd", "allow *"),
+                              path, user, group, err);
+}
+
+/* From nothing, or from a disk that already is this OSD. */
+static bool fill_folder(const struct store_conf *conf, const struct osd *osd,
+                        const struct disk *disk, const char *folder, struct err *err)
+{
+    AUTO(drop_free) char *file = ceph_path(conf, "/etc/ceph/ceph.conf");
+    AUTO(drop_free) char *keyring = text_make("%s/keyring", folder);
+    struct ceph_label label;
+
+    if (!read_label(disk, &label, err)) {
+        return false;
+    }
+    if (label.done) {
+        return ceph_program(RUN("setpriv", "--reuid", ACCOUNT, "--regid", ACCOUNT, "--init-groups",
+                                "ceph-bluestore-tool", "prime-osd-dir", "--path", folder, "--dev",
+                                disk->link),
+                            60, err);
+    }
+    return ceph_program(RUN("ceph-osd", "-c", file, "-i", osd->id, "--mkfs", "--osd-uuid",
+                            osd->uuid, "--osd-data", folder, "--keyring", keyring, "--setuser",
+                            ACCOUNT, "--setgroup", ACCOUNT),
+                        ceph_seconds(conf), err);
+}
+
+static bool make_folder(const struct store_conf *conf, rados_t cluster, const struct osd *osd,
+                        const struct disk *disk, struct err *err)
+{
+    AUTO(drop_free) char *path = ceph_path(conf, "/var/lib/ceph/osd/ceph-%s", osd->id);
+    AUTO(drop_free) char *beside = text_make("%s.new", path);
+
+    if (file_exists(path)) {
+        return link_block(disk, path, err);
+    }
+    if (!ceph_folder(beside, true, err) || !fetch_keyring(cluster, osd, beside, err) ||
+        !link_block(disk, beside, err) || !own_device(disk, err) ||
+        !fill_folder(conf, osd, disk, beside, err)) {
+        return err_add(err, "make disk %s a member", disk->identity);
+    }
+    return rename(beside, path) == 0 || err_errno(err, errno, "make '%s'", path);
+}
+
+bool ceph_osd_make(const struct store_conf *conf, const struct disk_order *order,
+                   const struct progress *progress, unsigned *out_member, struct err *err)
+{
+    AUTO(drop_rados) rados_t cluster = NULL;
+    struct osd osd;
+    struct disk disk;
+
+    progress_tell(progress, 0, "take the disk");
+    if (!disk_take(order, &disk, err)) {
+        return false;
+    }
+    mark_disk_uuid(conf->cluster, disk.identity, osd.uuid);
+    progress_tell(progress, 20, "make the disk a member");
+    if (!ceph_connect(conf, CEPH_ADMIN, SECONDS, &cluster, err) || !reserve(cluster, &osd, err) ||
+        !make_folder(conf, cluster, &osd, &disk, err)) {
+        return false;
+    }
+    progress_tell(progress, 80, "start the disk's daemon");
+    if (!ceph_daemons(conf)->start(conf->root, "osd", osd.id, disk.link, err)) {
+        return false;
+    }
+    *out_member = osd.number;
+    progress_tell(progress, 100, "the disk is a member");
+    return true;
+}
