@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A TPM 2.0, as far as sealing a key to this host goes; through tpm2-tss ESYS. The parent is the
+ * storage primary key: persistent 0x81000001 where it is a storage key, else ECC P-256 by TCG's SRK
+ * template. Every session is salted to the parent, whose name was kept when sealing, and encrypts
+ * the parameter that carries the key: who listens on the bus learns nothing, and who answers with
+ * another parent is refused before any session starts. Objects are flushed after each use.
+ *
+ * tpm2-tss keeps its messages in ordinary memory for the time of a call.
+ */
+#ifndef QUOIN_KEY_TPM_H
+#define QUOIN_KEY_TPM_H
+
+#include <stdint.h>
+
+#include "base/secret.h"
+#include "base/span.h"
+
+/* MAX_SYM_DATA of the PC client profile. */
+#define TPM_MAX_SECRET 128u
+/* A TPM2B_PUBLIC or TPM2B_PRIVATE as it goes over the wire; of a sealed key, some 200 bytes. */
+#define TPM_MAX_BLOB 1024u
+/* "000b" and a SHA-256 in hexadecimal, and a NUL. */
+#define TPM_NAME_SIZE 69
+
+struct tpm;
+
+struct tpm_sealed {
+    uint32_t parent_handle; /* 0: made by the template each time */
+    char parent_name[TPM_NAME_SIZE];
+    unsigned pcrs; /* bit n: PCR n of the SHA-256 bank, 0 … 23 */
+    size_t public_size;
+    size_t private_size;
+    unsigned char public_part[TPM_MAX_BLOB];
+    unsigned char private_part[TPM_MAX_BLOB];
+};
+
+/* `tcti` in tpm2-tss's words: "device:/dev/tpmrm0", "swtpm:path=…". ERR_AWAY: does not answer. */
+bool tpm_open(const char *tcti, struct tpm **out, struct err *err);
+void tpm_close(struct tpm *tpm);
+DROP(tpm, struct tpm *, tpm_close);
+
+/* 1 … TPM_MAX_SECRET bytes. `pcrs`: opens only while these PCRs stay as they are now. */
+bool tpm_seal(struct tpm *tpm, unsigned pcrs, const struct secret *secret, struct tpm_sealed *out,
+              struct err *err);
+/* ERR_DENIED: another TPM (or one that was cleared), other PCRs, or a changed blob. ERR_AWAY: the
+ * TPM is busy, or locked out. */
+bool tpm_unseal(struct tpm *tpm, const struct tpm_sealed *sealed, struct secret **out,
+                struct err *err);
+
+#endif
