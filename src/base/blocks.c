@@ -94,7 +94,7 @@ static bool make_room(struct blocks *blocks, struct err *err)
     if (blocks->count == BLOCKS_MAX) {
         return err_set(err, ERR_INPUT, "an image has more than %u different blocks", BLOCKS_MAX);
     }
-    if (blocks->count > blocks->room / 2) {
+    if (blocks->count >= blocks->room / 2) { /* else sorting out repeats has made room */
         size_t room = blocks->room ? blocks->room * 2 : 4096;
         struct digest *more;
 

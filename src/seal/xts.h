@@ -23,7 +23,7 @@ struct xts_engine {
     /* For one thread. ERR_INPUT: no XTS_KEY bytes, or two equal halves. */
     bool (*open)(const struct secret *key, void **out, struct err *err);
     void (*close)(void *engine);
-    /* One data unit of `length` bytes in place: 16 … XTS_SECTOR in multiples of 16. */
+    /* One data unit of `length` bytes in place: 16 … XTS_SECTOR. */
     bool (*crypt)(void *engine, bool encrypt, const unsigned char tweak[16], unsigned char *bytes,
                   size_t length);
 };
