@@ -134,4 +134,37 @@ __attribute__((unused)) static long long now_ms(void)
     return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* Each test runs over both: the unix socket as root, TLS as the deployer. */
+#define MEMBERS (ROLE_LOCAL | ROLE_DEPLOYER)
+static struct client *clients[2];
+
+__attribute__((unused)) static int setup(void **state)
+{
+    (void)state;
+    clients[0] = local_client();
+    clients[1] = deployer_client();
+    return 0;
+}
+
+__attribute__((unused)) static int teardown(void **state)
+{
+    (void)state;
+    client_close(clients[0]);
+    client_close(clients[1]);
+    return 0;
+}
+
+#define BOTH(client)                                                                               \
+    for (struct client **at = clients, *client = *at; at < clients + 2;                            \
+         client = ++at < clients + 2 ? *at : NULL)
+
+__attribute__((unused)) static void assert_done(bool ok, const struct err *err)
+{
+    if (!ok) {
+        fail_msg("%s", err->what);
+    }
+}
+
+#define IT(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
 #endif
