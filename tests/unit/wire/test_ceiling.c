@@ -60,7 +60,7 @@ static void assert_away_within(const struct client_conf *conf, const struct clie
 static void a_dead_peer_ends_within_its_deadline(void **state)
 {
     unsigned port = 0;
-    AUTO(drop_fd) int fd = dead_peer(&port);
+    int fd = dead_peer(&port);
     AUTO(drop_free) char *tls = text_make("https://127.0.0.1:%u", port);
     AUTO(drop_free) char *plain = text_make("http://127.0.0.1:%u", port);
 
@@ -75,6 +75,7 @@ static void a_dead_peer_ends_within_its_deadline(void **state)
                        &(struct client_call){
                            .method = "GET", .path = "/", .line = ignore_line, .silence_seconds = 1},
                        3500);
+    close(fd);
 }
 
 static void a_server_that_is_not_there_is_away(void **state)

@@ -187,7 +187,7 @@ static struct server *serve(const char *pem, unsigned *out_port)
 static void assert_server_refused(const char *pem, const char *host, const char *authority)
 {
     unsigned port = 0;
-    AUTO(drop_server) struct server *server = serve(pem, &port);
+    struct server *server = serve(pem, &port);
     AUTO(drop_free) char *url = text_make("https://%s:%u", host, port);
     AUTO(drop_free) char *to = text_make("127.0.0.1:%u", port);
     struct client_conf conf = {.url = url, .authority = authority, .connect_to = to};
@@ -196,6 +196,7 @@ static void assert_server_refused(const char *pem, const char *host, const char 
 
     assert_true(client_open(&conf, &client, &err));
     assert_refused(client, "/all", "certificate");
+    server_stop(server);
 }
 
 static void a_server_with_another_name_is_refused(void **state)
