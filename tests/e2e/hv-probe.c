@@ -7,7 +7,7 @@
  *   hv-probe start UUID NAME FOLDER HOST     TCG, one CPU, 256 MiB; HOST:3300 is the monitor
  *   hv-probe stop UUID SECONDS | destroy UUID
  *   hv-probe put UUID [FILE] | gather UUID FILE | clear UUID
- *   hv-probe watch UUID SECONDS              a line for each change of state or home
+ *   hv-probe watch UUID SECONDS              a line for each change of state or files; then look
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,10 +25,10 @@ static void say_state(void *context, const char *uuid, enum hv_state state)
     fflush(stdout);
 }
 
-static void say_home(void *context, const char *uuid)
+static void say_files(void *context, const char *uuid)
 {
     (void)context;
-    printf("home %s\n", uuid);
+    printf("files %s\n", uuid);
     fflush(stdout);
 }
 
@@ -125,15 +125,14 @@ static bool probe_watch(struct hv *hv, char **words, struct err *err)
 {
     struct files_watch *watch;
 
-    (void)hv;
-    if (!files_watch_start(words[0], say_home, NULL, &watch, err)) {
+    if (!files_watch_start(words[0], say_files, NULL, &watch, err)) {
         return false;
     }
     printf("watching\n");
     fflush(stdout);
     sleep((unsigned)atoi(words[1]));
     files_watch_stop(watch);
-    return true;
+    return probe_look(hv, words, err);
 }
 
 static const struct {
