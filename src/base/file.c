@@ -96,7 +96,8 @@ bool file_make_folder(const char *path, mode_t mode, struct err *err)
         if (slash) {
             *slash = '\0';
         }
-        if (mkdir(copy, mode) != 0 && errno != EEXIST) {
+        /* The mode is as asked for, whatever the umask: quoind's unit sets a strict one. */
+        if (mkdir(copy, mode) == 0 ? chmod(copy, mode) != 0 : errno != EEXIST) {
             return err_errno(err, errno, "make the folder '%s'", copy);
         }
         if (!slash) {
