@@ -124,9 +124,12 @@ bool header_look(const unsigned char *bytes, size_t length, const char *uuid,
     if (!look(bytes, length, uuid, &metadata, &token, err)) {
         return false;
     }
+    const json_t *jwe = json_object_get(token, "jwe");
+
     /* The shape allows no other values. */
     *out = (struct header_facts){.generation = generation_of(token),
-                                 .envelope = json_write(json_object_get(token, "jwe")),
+                                 .envelope = json_write(jwe),
+                                 .unfinished = json_object_size(jwe) == 0,
                                  .cipher = CIPHER "-" CIPHER_MODE,
                                  .key_bits = 8 * HEADER_DEK_SIZE,
                                  .sector_size = SECTOR,

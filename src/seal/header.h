@@ -34,6 +34,9 @@
 /* An envelope as text; header JSON has 12 KiB in all. */
 #define HEADER_MAX_ENVELOPE 4096u
 #define HEADER_ITERATIONS   1000u
+/* Instead of an envelope: the header of a pour that did not come to its end. No key that is kept
+ * opens it; the disk is to be poured again. */
+#define HEADER_UNFINISHED "{}"
 
 /* What a header shall say. */
 struct header_plan {
@@ -52,7 +55,8 @@ struct header_want {
 struct header_facts {
     char uuid[UUID_SIZE];
     int64_t generation;
-    char *envelope; /* JSON text */
+    char *envelope;  /* JSON text */
+    bool unfinished; /* see HEADER_UNFINISHED */
     char cipher[24];
     unsigned key_bits, sector_size, iterations;
 };

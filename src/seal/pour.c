@@ -406,7 +406,8 @@ static bool write_all(struct work *work, struct crew *crew, unsigned char digest
 static bool compare_all(struct work *work, struct crew *crew, struct err *err)
 {
     const struct pour *pour = work->pour;
-    const struct header_plan plan = {.uuid = pour->plan->uuid, .envelope = "{}", .generation = 1};
+    const struct header_plan plan = {
+        .uuid = pour->plan->uuid, .envelope = HEADER_UNFINISHED, .generation = 1};
     AUTO(drop_secret) struct secret *key = NULL, *passphrase = NULL;
     AUTO(drop_free) unsigned char *header = NULL;
     struct medium reader = {0};

@@ -101,7 +101,8 @@ static void examine_header(const struct proof *proof, const unsigned char *bytes
         snprintf(out->header_fault, sizeof(out->header_fault), "%.255s", err.what);
         return;
     }
-    out->header_fault[0] = '\0';
+    snprintf(out->header_fault, sizeof(out->header_fault), "%s",
+             facts.unfinished ? "the disk was not poured to its end" : "");
     snprintf(out->cipher, sizeof(out->cipher), "%s", facts.cipher);
     out->key_bits = facts.key_bits;
 }
