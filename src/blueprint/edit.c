@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Changing one value of the file and nothing else: its text is cut at the node's bytes. */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -138,16 +139,22 @@ bool blueprint_get(const char *path, const char *key, char **out, struct err *er
     return true;
 }
 
-/* Whether YAML takes the value for this very text, inside brackets too. */
-static bool is_safe(const char *value)
+/* Whether YAML takes the value for one plain scalar, inside brackets too. */
+static bool is_word(const char *value)
 {
     static const char safe[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/@+=~:-";
-    struct node node = {.kind = NODE_SCALAR, .plain = true, .text = (char *)(uintptr_t)value};
     size_t length = strlen(value);
 
     return length > 0 && strspn(value, safe) == length && value[length - 1] != ':' &&
-           value[0] != '-' && value[0] != ':' && value[0] != '@' && !node_not_text(&node);
+           !strchr("-:@", value[0]);
+}
+
+/* Whether YAML takes the word for a number, a boolean, a date or nothing. */
+static bool is_other(const char *word)
+{
+    return node_not_text(
+        &(struct node){.kind = NODE_SCALAR, .plain = true, .text = (char *)(uintptr_t)word});
 }
 
 /* Quotes text where it needs them; what comes in quotes or brackets is YAML already. */
@@ -156,8 +163,18 @@ static bool render(const struct field *field, const char *value, char **out, str
     if (strpbrk(value, "\r\n\t")) {
         return err_set(err, ERR_INPUT, "a value is one line without tabs");
     }
-    if ((value[0] && strchr("\"'[{", value[0])) || field->kind != FIELD_SCALAR ||
-        field->type->bare || is_safe(value)) {
+    if (value[0] && strchr("\"'[{", value[0])) {
+        AUTO(drop_findings) struct findings findings = {0};
+        AUTO(drop_node) struct node *alone = node_read(value, strlen(value), &findings);
+
+        /* By itself it is one value, so it cannot say more where it is put. */
+        if (!alone || findings.errors > 0) {
+            return err_set(err, ERR_INPUT, "the value is not YAML: %s", findings.items[0].what);
+        }
+        *out = text_copy(value);
+        return true;
+    }
+    if (is_word(value) && ((field->type && field->type->bare) || !is_other(value))) {
         *out = text_copy(value);
         return true;
     }

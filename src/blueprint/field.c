@@ -185,7 +185,7 @@ static const struct field encryption[] = {
 
 static const struct field top[] = {
     SCALAR("quoin", type_integer, struct blueprint, format, .required = true, .min = 1, .max = 1,
-           .about = "the format of the file: 1"),
+           .about = "the format of this file: this build reads 1"),
     MAP("cluster", cluster, 0, .required = true, .about = "what is made"),
     LIST("hosts", &host_item, struct blueprint, hosts, host_count, 1000, .min = 1, .required = true,
          .about = "the machines; the first one begins the cluster, the others join"),

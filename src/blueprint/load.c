@@ -13,7 +13,7 @@ struct loader {
     struct text path; /* of the field at hand */
 };
 
-static void read_field(struct loader *loader, const struct field *field, const struct node *node,
+static void read_field(struct loader *loader, const struct field *field, struct node *node,
                        char *base);
 
 static void say(struct loader *loader, const struct node *node, const char *what,
@@ -107,42 +107,61 @@ static const struct field *say_unknown(struct loader *loader, const struct field
     return meant;
 }
 
-/* The node of each field of a map. A misspelt key stands for what it was meant to be, so that its
- * value is looked at too and nothing is said to be missing. */
+/* The node of each field of a map. A misspelt key is mended in the tree, so that its value is
+ * looked at too and nothing is said to be missing. */
 #define MAP_MAX_FIELDS 16
 
-static void find_nodes(struct loader *loader, const struct field *map, const struct node *node,
-                       const struct node *out[MAP_MAX_FIELDS])
+static void find_nodes(struct loader *loader, const struct field *map, struct node *node,
+                       struct node *out[MAP_MAX_FIELDS])
 {
     for (size_t i = 0; i < node->count; i++) {
-        const struct node *key = node->keys[i];
+        struct node *key = node->keys[i];
         const struct field *field = field_in(map, key->text);
 
-        if (!field) {
-            field = key->bad ? NULL : say_unknown(loader, map, node, key);
+        if (!field && !key->bad) {
+            field = say_unknown(loader, map, node, key);
+            if (field) {
+                free(key->text);
+                key->text = text_copy(field->key);
+            }
         }
-        if (field && !out[field - map->fields]) {
+        if (field) {
             out[field - map->fields] = node->items[i];
         }
     }
 }
 
+/* How it could be written: "cluster: {name: edge-01}", as far as the first key of each mapping. */
+static void add_example(struct text *out, const struct field *field)
+{
+    if (field->key) {
+        text_addf(out, "%s: ", field->key);
+    }
+    if (field->kind == FIELD_MAP) {
+        text_add(out, "{");
+        add_example(out, field->fields);
+        text_add(out, ", …}");
+    } else if (field->kind == FIELD_LIST) {
+        text_add(out, "[");
+        add_example(out, field->item);
+        text_add(out, ", …]");
+    } else if (field->fallback) {
+        text_add(out, field->fallback);
+    } else if (field->choices) {
+        text_add(out, field->choices[0]);
+    } else if (field->type == &type_integer) {
+        text_addf(out, "%llu", (unsigned long long)field->min);
+    } else {
+        text_add(out, field->type->example);
+    }
+}
+
 static char *example_of(const struct field *field)
 {
-    const char *key = field->key ? field->key : "";
+    struct text out = {0};
 
-    switch (field->kind) {
-    case FIELD_MAP:
-        return text_make("%s: {key: value, …}", key);
-    case FIELD_LIST:
-        return text_make("%s: [one, two]", key);
-    case FIELD_SCALAR:
-        break;
-    }
-    const char *value = field->type->example ? field->type->example : field->choices[0];
-
-    return field->key ? text_make("%s: %s", key, field->fallback ? field->fallback : value)
-                      : text_make("- %s", value);
+    add_example(&out, field);
+    return text_take(&out);
 }
 
 static void say_missing(struct loader *loader, const struct field *field, const struct node *node)
@@ -155,17 +174,16 @@ static void say_missing(struct loader *loader, const struct field *field, const 
 }
 
 /* `node` is NULL for an optional map that is not written: only the defaults are set then. */
-static void read_map(struct loader *loader, const struct field *map, const struct node *node,
-                     char *base)
+static void read_map(struct loader *loader, const struct field *map, struct node *node, char *base)
 {
-    const struct node *nodes[MAP_MAX_FIELDS] = {0};
+    struct node *nodes[MAP_MAX_FIELDS] = {0};
     size_t length = loader->path.length;
 
     if (node) {
         find_nodes(loader, map, node, nodes);
     }
     for (const struct field *field = map->fields; field->key; field++) {
-        const struct node *found = nodes[field - map->fields];
+        struct node *found = nodes[field - map->fields];
 
         if (!found && node && field->required) {
             say_missing(loader, field, node);
@@ -176,15 +194,16 @@ static void read_map(struct loader *loader, const struct field *map, const struc
     }
 }
 
-static void read_list(struct loader *loader, const struct field *list, const struct node *node,
+static void read_list(struct loader *loader, const struct field *list, struct node *node,
                       char *base)
 {
     size_t count = node->count, length = loader->path.length;
 
     if (count < list->min || count > list->max) {
         AUTO(drop_free)
-        char *what = text_make("has %zu items, must have %llu to %llu", count,
-                               (unsigned long long)list->min, (unsigned long long)list->max);
+        char *what =
+            text_make("has %zu item%s, must have %llu to %llu", count, count == 1 ? "" : "s",
+                      (unsigned long long)list->min, (unsigned long long)list->max);
 
         say(loader, node, what, list->about);
         count = count > list->max ? list->max : count;
@@ -203,6 +222,7 @@ static void read_list(struct loader *loader, const struct field *list, const str
 static char *shape_of(const struct field *field)
 {
     struct text text = {0};
+    char low[16], high[16];
 
     text_add(&text, field->type->shape);
     for (size_t i = 0; field->choices && field->choices[i]; i++) {
@@ -212,13 +232,10 @@ static char *shape_of(const struct field *field)
         text_addf(&text, " from %llu to %llu", (unsigned long long)field->min,
                   (unsigned long long)field->max);
     } else if (field->type == &type_size) {
-        char low[16], high[16];
-
         text_addf(&text, ", from %s to %s", text_size(field->min, low),
                   text_size(field->max, high));
-    } else if (field->type->schema[0] == 's' && field->max > 1) {
-        text_addf(&text, "; at most %llu%s", (unsigned long long)field->max,
-                  field->type == &type_duration ? " seconds" : " characters");
+    } else if (field->type == &type_duration) {
+        text_addf(&text, ", at most %llud", (unsigned long long)field->max / 86400);
     }
     return text_take(&text);
 }
@@ -227,14 +244,20 @@ static void say_shape(struct loader *loader, const struct field *field, const st
 {
     AUTO(drop_free) char *shape = shape_of(field);
     AUTO(drop_free) char *example = example_of(field);
-    AUTO(drop_free)
-    char *what = node->text[0] ? text_make("'%.64s%s' is not %s", node->text,
-                                           strlen(node->text) > 64 ? "…" : "", shape)
-                               : text_make("is empty, must be %s", shape);
-    AUTO(drop_free)
-    char *remedy = text_make("write it as in '%s' (%s)", example,
-                             field->about ? field->about : "an item of the list");
+    AUTO(drop_free) char *what = NULL, *remedy = NULL;
+    size_t length = strlen(node->text);
 
+    if (length == 0) {
+        what = text_make("is empty, must be %s", shape);
+    } else if (field->type->schema[0] == 's' && field->max > 0 && field->max < length &&
+               field->type != &type_size && field->type != &type_duration) {
+        what =
+            text_make("has %zu characters, may have %llu", length, (unsigned long long)field->max);
+    } else {
+        what = text_make("'%.64s%s' is not %s", node->text, length > 64 ? "…" : "", shape);
+    }
+    remedy = field->about ? text_make("write it as in '%s' (%s)", example, field->about)
+                          : text_make("write it as in '%s'", example);
     say(loader, node, what, remedy);
 }
 
@@ -247,7 +270,7 @@ static void say_not_text(struct loader *loader, const struct node *node, const c
     say(loader, node, what, remedy);
 }
 
-static void read_scalar(struct loader *loader, const struct field *field, const struct node *node,
+static void read_scalar(struct loader *loader, const struct field *field, struct node *node,
                         char *base)
 {
     const struct field_type *type = field->type;
@@ -290,7 +313,7 @@ static void read_default(struct loader *loader, const struct field *field, char 
     }
 }
 
-static void read_field(struct loader *loader, const struct field *field, const struct node *node,
+static void read_field(struct loader *loader, const struct field *field, struct node *node,
                        char *base)
 {
     static const enum node_kind kinds[] = {NODE_MAP, NODE_LIST, NODE_SCALAR};
@@ -308,7 +331,7 @@ static void read_field(struct loader *loader, const struct field *field, const s
     }
 }
 
-void load_fields(const struct node *tree, struct blueprint *blueprint, struct findings *findings)
+void load_fields(struct node *tree, struct blueprint *blueprint, struct findings *findings)
 {
     struct loader loader = {.findings = findings, .folder = blueprint->folder};
 

@@ -9,8 +9,9 @@
 #include "blueprint/blueprint.h"
 #include "blueprint/node.h"
 
-/* Fills in all that is well formed, and every default; the rest stays zero and has its finding. */
-void load_fields(const struct node *tree, struct blueprint *blueprint, struct findings *findings);
+/* Fills in all that is well formed, and every default; the rest stays zero and has its finding.
+ * Misspelt keys are mended in the tree. */
+void load_fields(struct node *tree, struct blueprint *blueprint, struct findings *findings);
 /* Frees what load_fields made. */
 void load_clear(struct blueprint *blueprint);
 

@@ -110,12 +110,10 @@ static void check_disk_name(const struct rules *rules, size_t host, size_t disk)
     for (enum disk_by by = DISK_BY_WWN; by <= DISK_BY_PATH; by++) {
         names += node_get(node, disk_by_name(by)) != NULL;
     }
-    /* A misspelt key has its finding, and did set the id. */
     if (names > 1) {
         broken(rules, where, "keep the one that you are surest of",
                "the disk is named %zu ways, must be one of wwn, serial, uuid, path", names);
-    } else if (names == 0 && node->kind == NODE_MAP &&
-               !rules->blueprint->hosts[host].disks[disk].id) {
+    } else if (names == 0 && node->kind == NODE_MAP) {
         broken(rules, where, "lsblk -o NAME,SIZE,WWN,SERIAL on the host shows them",
                "the disk is not named: one of wwn, serial, uuid, path is missing");
     }

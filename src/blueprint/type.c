@@ -291,12 +291,12 @@ static bool fits_path(const char *text)
     .schema = "string", .read = read_identity, .drop = drop_identity, .show = show_identity,       \
     .identity = true
 
-const struct field_type type_label = {.example = "edge-01",
-                                      .shape =
-                                          "a lower-case letter, then letters, digits and hyphens",
-                                      .pattern = "^[a-z]([a-z0-9-]*[a-z0-9])?$",
-                                      .fits = fits_label,
-                                      TEXT_TYPE};
+const struct field_type type_label = {
+    .example = "edge-01",
+    .shape = "a name: a lower-case letter, then letters, digits and hyphens",
+    .pattern = "^[a-z]([a-z0-9-]*[a-z0-9])?$",
+    .fits = fits_label,
+    TEXT_TYPE};
 const struct field_type type_dns = {.example = "mgr.edge-01.test",
                                     .shape = "a DNS name: letters, digits, hyphens and dots",
                                     .pattern = "^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$",
