@@ -321,10 +321,12 @@ static bool read_locked(struct request *request, void *to, size_t room, size_t *
     }
     size_t n = room < request->piece_length ? room : request->piece_length;
 
-    memcpy(to, request->piece, n);
-    request->piece += n;
-    request->piece_length -= n;
-    pthread_cond_broadcast(&request->moved);
+    if (n > 0) {
+        memcpy(to, request->piece, n);
+        request->piece += n;
+        request->piece_length -= n;
+        pthread_cond_broadcast(&request->moved);
+    }
     *out_length = n;
     return true;
 }

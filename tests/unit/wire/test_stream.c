@@ -4,16 +4,15 @@
 
 /* What handlers saw, for the tests. */
 static struct {
-    unsigned long long bytes;
     enum err_kind kind;
     bool peer_gone;
-    unsigned ended;
+    _Atomic unsigned ended; /* counted last: what is before it is then written */
 } seen;
 
 /* Reads all, with a line for each MiB, and what it came to at the end. */
 static void swallow(struct request *request, void *context)
 {
-    static char piece[65536];
+    char piece[65536];
     AUTO(drop_json) json_t *first = json_pack("{s:s}", "event", "begun");
     struct err err = {0};
     unsigned long long total = 0, told = 0, sum = 0;
@@ -245,7 +244,7 @@ static void a_refusal_in_the_middle_of_an_upload_arrives(void **state)
 
 static void assert_handler_ended(unsigned count)
 {
-    for (unsigned i = 0; i < 1000 && __atomic_load_n(&seen.ended, __ATOMIC_SEQ_CST) < count; i++) {
+    for (unsigned i = 0; i < 1000 && seen.ended < count; i++) {
         usleep(10000);
     }
     assert_int_equal(seen.ended, count);
