@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/blocks.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <openssl/evp.h>
@@ -263,7 +264,8 @@ bool blocks_has(const struct blocks *blocks, const void *block)
 {
     struct digest digest;
 
-    if (!blocks->first || !digest_block(block, &digest)) {
+    assert(blocks->first);
+    if (!digest_block(block, &digest)) {
         return false;
     }
     uint32_t from = blocks->first[first_of(&digest)], to = blocks->first[first_of(&digest) + 1];

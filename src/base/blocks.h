@@ -40,8 +40,8 @@ bool blocks_write(struct blocks *blocks, unsigned char **out, size_t *out_length
 bool blocks_read(const unsigned char *bytes, size_t length, struct blocks **out, struct err *err);
 /* How many different blocks. */
 size_t blocks_count(struct blocks *blocks);
-/* Is this block of BLOCK_SIZE bytes one of them? From any thread, once nothing is added any more
- * (after blocks_count, blocks_write or blocks_read). */
+/* Is this block of BLOCK_SIZE bytes one of them? Only after blocks_count, blocks_write or
+ * blocks_read put them in order; then from any thread. */
 bool blocks_has(const struct blocks *blocks, const void *block);
 void blocks_free(struct blocks *blocks);
 DROP(blocks, struct blocks *, blocks_free);

@@ -196,6 +196,9 @@ bool proof(const struct proof *proof, struct proof_result *out, struct err *err)
     AUTO(drop_crew) struct crew *crew = NULL;
     struct proof_result *result = &examination.result;
 
+    if (proof->plain) {
+        blocks_count(proof->plain); /* puts them in order, before threads look at them */
+    }
     if (!examination_begin(proof, &examination, err) ||
         !crew_new(PROOF_BUFFERS, proof->stop, &crew, err) ||
         !crew_run(crew, proof->threads ? crew_threads(proof->threads) : PROOF_BUFFERS, examine_some,

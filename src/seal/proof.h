@@ -32,11 +32,11 @@
 #define PROOF_CHI_SQUARE 640.0
 
 struct proof {
-    const char *uuid;           /* of the disk */
-    struct medium raw;          /* the raw image */
-    const struct blocks *plain; /* the known plain image, or NULL (a disk without one) */
-    unsigned threads;           /* 0: one for each CPU */
-    const atomic_bool *stop;    /* becomes true: end with ERR_AWAY; or NULL */
+    const char *uuid;        /* of the disk */
+    struct medium raw;       /* the raw image */
+    struct blocks *plain;    /* the known plain image, or NULL (a disk without one) */
+    unsigned threads;        /* 0: one for each CPU */
+    const atomic_bool *stop; /* becomes true: end with ERR_AWAY; or NULL */
     const struct progress *progress;
 };
 
