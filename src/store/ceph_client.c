@@ -38,10 +38,34 @@ static unsigned long long start_time(long pid)
 
 static char *notes_folder(const struct store_conf *conf)
 {
-    return ceph_path(conf, "/run/quoin/store");
+    return ceph_path(conf, "/var/lib/quoin/store");
 }
 
-/* Notes are named PID-START-NUMBER, so that one process can have several connections. */
+/* Of this start of the kernel; "" when it does not say. */
+static void boot_id(char out[UUID_SIZE])
+{
+    AUTO(drop_free) char *text = NULL;
+    struct err ignored = {0};
+
+    out[0] = '\0';
+    if (file_read("/proc/sys/kernel/random/boot_id", 64, &text, NULL, &ignored)) {
+        (void)snprintf(out, UUID_SIZE, "%.36s", text);
+    }
+}
+
+/* Notes are named BOOT.PID-START-NUMBER, so that one process can have several connections. */
+static bool is_alive(const char *note)
+{
+    char now[UUID_SIZE];
+    unsigned long long started = 0;
+    long pid = 0;
+
+    boot_id(now);
+    return text_starts(note, now) &&
+           sscanf(note + strlen(now), ".%ld-%llu-", &pid, &started) == 2 &&
+           start_time(pid) == started;
+}
+
 bool ceph_client_note(const struct store_conf *conf, rados_t cluster, char **out_path,
                       struct err *err)
 {
@@ -103,10 +127,8 @@ bool ceph_client_fence_dead(const struct store_conf *conf, rados_t cluster, stru
         AUTO(drop_free) char *path = text_make("%s/%s", folder, entry->d_name);
         AUTO(drop_free) char *addresses = NULL;
         struct err ignored = {0};
-        unsigned long long started = 0;
-        long pid = 0;
 
-        if (sscanf(entry->d_name, "%ld-%llu-", &pid, &started) != 2 || start_time(pid) == started ||
+        if (entry->d_name[0] == '.' || is_alive(entry->d_name) ||
             !file_read(path, MAX_ADDRESS, &addresses, NULL, &ignored)) {
             continue;
         }

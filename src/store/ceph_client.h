@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who we are to the cluster, noted under /run/quoin: so that the next process can fence a client
- * of this host whose process is dead. Its locks and watches are then gone at once, not after the
- * half minute that the cluster waits for the silent; and nothing it had under way can land later.
+ * Who we are to the cluster, noted under /var/lib/quoin/store: so that the next process, also after
+ * a power cut, can fence a client of this host whose process is dead. Its locks and watches are
+ * then gone at once, not after the 45 s that the cluster gives the silent; and nothing it had under
+ * way can land later.
  */
 #ifndef QUOIN_STORE_CEPH_CLIENT_H
 #define QUOIN_STORE_CEPH_CLIENT_H

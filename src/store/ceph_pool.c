@@ -19,34 +19,36 @@
 
 struct members {
     unsigned disks, hosts;
-    unsigned late; /* known, never started */
+    unsigned late; /* belong to it and are not up */
 };
 
-/* `osd tree`: what is under a host counts, up or not. */
+/* Those that are up are under their hosts in the tree. */
 static bool count_members(rados_t cluster, struct members *out, struct err *err)
 {
-    AUTO(drop_json) json_t *tree = NULL;
+    AUTO(drop_json) json_t *tree = NULL, *stat = NULL;
     const json_t *nodes = NULL, *node = NULL;
+    int64_t up = 0, in = 0;
     struct members members = {0, 0, 0};
     size_t i;
 
-    if (!ceph_command(cluster, json_pack("{ss}", "prefix", "osd tree"), &tree, err) ||
+    if (!ceph_command(cluster, json_pack("{ss}", "prefix", "osd stat"), &stat, err) ||
+        !json_get_integer(stat, "num_up_osds", 0, 1 << 16, &up, err) ||
+        !json_get_integer(stat, "num_in_osds", 0, 1 << 16, &in, err) ||
+        !ceph_command(cluster, json_pack("{ss}", "prefix", "osd tree"), &tree, err) ||
         !json_get_array(tree, "nodes", 1u << 16, &nodes, err)) {
         return false;
     }
     json_array_foreach(nodes, i, node)
     {
-        const char *type = json_string_or(node, "type", "");
-
-        members.disks += strcmp(type, "osd") == 0;
-        members.hosts +=
-            strcmp(type, "host") == 0 && json_array_size(json_object_get(node, "children")) > 0;
+        members.hosts += strcmp(json_string_or(node, "type", ""), "host") == 0 &&
+                         json_array_size(json_object_get(node, "children")) > 0;
     }
+    members.disks = (unsigned)up;
+    members.late = (unsigned)(in > up ? in - up : 0);
     *out = members;
     return true;
 }
 
-/* OSDs join the tree when they first start. */
 static bool wait_for_members(const struct store_conf *conf, rados_t cluster, struct members *out,
                              struct err *err)
 {
@@ -60,9 +62,9 @@ static bool wait_for_members(const struct store_conf *conf, rados_t cluster, str
             return true;
         }
         if (time(NULL) >= stop) {
-            (void)err_set(err, ERR_AWAY, "%u disks joined, %u did not; %u copies are wanted",
+            (void)err_set(err, ERR_AWAY, "%u disks are up, %u are not; %u copies are wanted",
                           out->disks, out->late, conf->replicas);
-            return err_mend(err, "Look at 'journalctl -u ceph-osd@*'; or give more disks.");
+            return err_mend(err, "Look at 'journalctl -u \"ceph-osd@*\"', or give more disks.");
         }
         nanosleep(&(struct timespec){0, 20000000}, NULL);
     }
@@ -251,8 +253,7 @@ static bool all_clean(const json_t *status)
     return all > 0 && clean == all;
 }
 
-static bool wait_for_clean(const struct store_conf *conf, rados_t cluster,
-                           const struct progress *progress, struct err *err)
+static bool wait_for_clean(const struct store_conf *conf, rados_t cluster, struct err *err)
 {
     time_t begin = time(NULL), stop = begin + ceph_seconds(conf);
 
@@ -270,7 +271,6 @@ static bool wait_for_clean(const struct store_conf *conf, rados_t cluster,
                           ceph_seconds(conf));
             return err_mend(err, "Look at 'ceph status' and 'ceph health detail', then run again.");
         }
-        progress_tell(progress, 50, "wait until the datastore is clean");
         nanosleep(&(struct timespec){0, 20000000}, NULL);
     }
 }
@@ -343,7 +343,8 @@ bool ceph_pool_make(const struct store_conf *conf, const struct progress *progre
     if (!shape_pool(conf, cluster, &members, &for_images, err)) {
         return err_add(err, "make pool '%s'", conf->name);
     }
-    if (!wait_for_clean(conf, cluster, progress, err)) {
+    progress_tell(progress, 50, "wait until the datastore is clean");
+    if (!wait_for_clean(conf, cluster, err)) {
         return false;
     }
     progress_tell(progress, 90, "write and read an object");
