@@ -90,6 +90,14 @@ static bool fail(TSS2_RC rc, const char *doing, struct err *err)
     return err_set(err, ERR_SYSTEM, "%s: %s (0x%x)", doing, Tss2_RC_Decode(rc), rc);
 }
 
+/* tpm2-tss writes to standard error what we return as an error. Its log looks at the environment at
+ * the first use; to set it there once threads run would be a race. An administrator's word stays.
+ */
+__attribute__((constructor)) static void be_quiet(void)
+{
+    (void)setenv("TSS2_LOG", "all+none", 0);
+}
+
 /* --- the connection ------------------------------------------------------------------------- */
 
 bool tpm_open(const char *tcti, struct tpm **out, struct err *err)
