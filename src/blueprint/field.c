@@ -47,7 +47,7 @@ static const struct field disk[] = {
                     "nothing needs none"),
     END};
 
-static const struct field disk_item = MAP(NULL, disk, 0);
+static const struct field disk_item = MAP(NULL, disk, 0, .required = true);
 
 static const struct field ssh[] = {
     SCALAR("user", type_user, struct blueprint_host, ssh.user, .fallback = "root",
@@ -72,7 +72,7 @@ static const struct field host[] = {
          .about = "the disks that the datastore takes, exactly these; each is wiped once"),
     END};
 
-static const struct field host_item = MAP(NULL, host, 0);
+static const struct field host_item = MAP(NULL, host, 0, .required = true);
 
 static const struct field cluster[] = {
     SCALAR("name", type_label, struct blueprint, cluster, .required = true, .max = 63,
@@ -103,7 +103,7 @@ static const struct field volume[] = {
            .about = "a multiple of 4M; the first holds the image and may be larger"),
     END};
 
-static const struct field volume_item = MAP(NULL, volume, 0);
+static const struct field volume_item = MAP(NULL, volume, 0, .required = true);
 static const struct field dns_item = {
     .kind = FIELD_SCALAR, .type = &type_ip, .item_size = sizeof(char *)};
 static const struct field server_item = {
@@ -199,7 +199,7 @@ static const struct field top[] = {
     END};
 /* clang-format on */
 
-const struct field blueprint_root = MAP(NULL, top, 0);
+const struct field blueprint_root = MAP(NULL, top, 0, .required = true);
 
 const struct field *field_in(const struct field *map, const char *key)
 {
