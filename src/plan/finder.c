@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static char *say(const char *format, va_list list)
+__attribute__((format(printf, 1, 0))) static char *say(const char *format, va_list list)
 {
     char *what = NULL;
 
