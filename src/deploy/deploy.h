@@ -22,10 +22,10 @@ struct deploy {
     struct remote **remotes;           /* one a host; NULL where it was not reached */
     struct host_answer *answers;       /* one a host */
     struct plan *plan;
-    bool again;      /* a deploy of this blueprint ran to its end before */
-    bool changed;    /* a step changed something in this run */
-    json_t *vm;      /* what vm.seal gave: {"vm","kek","disks"} */
-    json_t *proof;   /* what vm.verify gave */
+    bool again;           /* a deploy of this blueprint ran to its end before */
+    bool changed;         /* a step changed something in this run */
+    json_t *vm;           /* what vm.seal gave: {"vm","kek","disks"} */
+    json_t *proof;        /* what vm.verify gave */
     struct facts **facts; /* owned: what `answers` point to */
 };
 
@@ -47,7 +47,8 @@ bool deploy_manager(struct deploy *deploy, struct client **out, struct err *err)
 /* "https://10.77.0.10/"; the caller frees. */
 char *deploy_manager_url(const struct blueprint *blueprint);
 
-/* One host's step by its agent; `params` is taken. `out_result` may be NULL, else a new reference. */
+/* One host's step by its agent; `params` is taken. `out_result` may be NULL, else a new reference.
+ */
 bool deploy_step(struct deploy *deploy, struct remote *remote, const char *kind, json_t *params,
                  json_t **out_result, struct err *err);
 /* The remote of a host by its name; ERR_AWAY when it was not reached. */

@@ -6,9 +6,18 @@
 #include "deploy/deploy.h"
 
 /* What the agent's package depends on: what a host must have, or be able to get. */
-static const char *const wanted_packages[] = {
-    "libvirt-daemon-system", "qemu-system-x86", "qemu-block-extra", "ovmf", "swtpm", "ceph-mon",
-    "ceph-mgr", "ceph-osd", "ceph-common", "systemd", "openssh-server", NULL};
+static const char *const wanted_packages[] = {"libvirt-daemon-system",
+                                              "qemu-system-x86",
+                                              "qemu-block-extra",
+                                              "ovmf",
+                                              "swtpm",
+                                              "ceph-mon",
+                                              "ceph-mgr",
+                                              "ceph-osd",
+                                              "ceph-common",
+                                              "systemd",
+                                              "openssh-server",
+                                              NULL};
 /* Ceph's monitors (both protocols) and the agent's door. */
 static const char *const wanted_ports[] = {"3300", "6789", "7443", NULL};
 

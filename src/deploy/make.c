@@ -304,7 +304,8 @@ static bool make_blocks(const struct blueprint_manager *manager, unsigned char *
     if (!manager_image_open(manager->image, manager->image_sha256, true, &image, err)) {
         return false;
     }
-    bool made = blocks_add_file(blocks, image.fd, err) && blocks_write(blocks, out, out_length, err);
+    bool made =
+        blocks_add_file(blocks, image.fd, err) && blocks_write(blocks, out, out_length, err);
 
     manager_image_close(&image);
     return made;
@@ -318,11 +319,11 @@ static bool found_plain(const json_t *proof, struct err *err)
     json_array_foreach(json_object_get(proof, "disks"), i, disk)
     {
         if (!json_is_true(json_object_get(disk, "encrypted"))) {
-            return err_set(err, ERR_CLASH, "disk '%s' is not proven encrypted: %lld plain blocks%s%s",
-                           json_string_or(disk, "name", ""),
-                           (long long)json_integer_value(json_object_get(disk, "plain_blocks")),
-                           json_object_get(disk, "fault") ? "; " : "",
-                           json_string_or(disk, "fault", ""));
+            return err_set(
+                err, ERR_CLASH, "disk '%s' is not proven encrypted: %lld plain blocks%s%s",
+                json_string_or(disk, "name", ""),
+                (long long)json_integer_value(json_object_get(disk, "plain_blocks")),
+                json_object_get(disk, "fault") ? "; " : "", json_string_or(disk, "fault", ""));
         }
     }
     return err_set(err, ERR_CLASH, "the manager's home object is not proven encrypted");
@@ -386,11 +387,18 @@ static bool make_cluster(struct deploy *deploy, const struct step *step, struct 
 }
 
 const struct deploy_maker deploy_makers[] = {
-    {"agent.install", make_install}, {"provider.open", make_provider},
-    {"ca.make", make_ca},            {"agent.enrol", make_plainly},
-    {"store.begin", make_store},     {"store.disk", make_disk},
-    {"store.pool", make_plainly},    {"store.holes", make_plainly},
-    {"vm.seal", make_seal},          {"disk.pour", make_pour},
-    {"vm.start", make_start},        {"vm.verify", make_proof},
-    {"cluster.make", make_cluster},  {0},
+    {"agent.install", make_install},
+    {"provider.open", make_provider},
+    {"ca.make", make_ca},
+    {"agent.enrol", make_plainly},
+    {"store.begin", make_store},
+    {"store.disk", make_disk},
+    {"store.pool", make_plainly},
+    {"store.holes", make_plainly},
+    {"vm.seal", make_seal},
+    {"disk.pour", make_pour},
+    {"vm.start", make_start},
+    {"vm.verify", make_proof},
+    {"cluster.make", make_cluster},
+    {0},
 };
