@@ -58,6 +58,5 @@ bool verb_host_list(struct cli *cli, struct err *err);
 bool verb_key_list(struct cli *cli, struct err *err);
 bool verb_key_backup(struct cli *cli, struct err *err);
 bool verb_key_recover(struct cli *cli, struct err *err);
-bool verb_providers(struct cli *cli, struct err *err);
 
 #endif

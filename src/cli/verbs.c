@@ -26,6 +26,5 @@ const struct verb verbs[] = {
      "file,password-file", 0, 0, verb_key_backup},
     {"key recover", "", "Put such a backup back onto the first host", "file,password-file", 0, 0,
      verb_key_recover},
-    {"providers", "", "The kinds of key provider there are", NULL, 0, 0, verb_providers},
     {0},
 };

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* quoin key backup, key recover: the native provider in a file under a password. */
+#include <stdio.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/secret_open.h"
+#include "cli/open.h"
+
+#define PASSWORD_MAX 1024u
+#define BACKUP_MAX   (64u * 1024u)
+
+/* From the terminal, its echo off; the bytes go straight into locked memory. */
+static bool ask_password(struct secret **out, struct err *err)
+{
+    struct termios shown, hidden;
+    AUTO(drop_secret) struct secret *typed = NULL;
+
+    if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &shown) != 0) {
+        err_set(err, ERR_INPUT, "nobody is here to type a password");
+        return err_mend(err, "give it with --password-file");
+    }
+    if (!secret_new(PASSWORD_MAX, &typed, err)) {
+        return false;
+    }
+    hidden = shown;
+    hidden.c_lflag &= ~(tcflag_t)ECHO;
+    fputs("Password of the backup: ", stderr);
+    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+    ssize_t length = read(STDIN_FILENO, secret_bytes(typed), PASSWORD_MAX);
+    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+    fputc('\n', stderr);
+    if (length < 2) {
+        return err_set(err, ERR_INPUT, "no password");
+    }
+    secret_cut(typed, (size_t)length - 1);
+    *out = TAKE(typed);
+    return true;
+}
+
+static bool get_password(const struct cli *cli, struct secret **out, struct err *err)
+{
+    return cli->password_file ? secret_read_file(cli->password_file, PASSWORD_MAX, true, out, err)
+                              : ask_password(out, err);
+}
+
+static bool need_file(const struct cli *cli, struct err *err)
+{
+    return cli->output || err_set(err, ERR_INPUT, "say which file with --file");
+}
+
+static bool first_agent(struct session *session, struct remote **out, struct err *err)
+{
+    return deploy_remote(&session->deploy, session->blueprint->hosts[0].name, out, err) &&
+           remote_agent(*out, err);
+}
+
+bool verb_key_backup(struct cli *cli, struct err *err)
+{
+    AUTO(drop_session) struct session session = {0};
+    AUTO(drop_secret) struct secret *password = NULL;
+    AUTO(drop_free) char *backup = NULL;
+    struct remote *remote = NULL;
+    size_t length = 0;
+
+    if (!need_file(cli, err) || !session_known(cli, &session, err) ||
+        !get_password(cli, &password, err) || !first_agent(&session, &remote, err)) {
+        return false;
+    }
+    const struct client_call make = {
+        .method = "POST", .path = "/v1/key/backup", .secret = password, .seconds = 60};
+    const struct client_call told = {.method = "POST", .path = "/v1/key/backup/fetched"};
+
+    /* Only a backup that lies on a disk of the user's counts as fetched. */
+    if (!client_ask_bytes(remote->agent, &make, &backup, &length, err) ||
+        !file_write(cli->output, backup, length, 0600, err) ||
+        !client_ask(remote->agent, &told, NULL, err)) {
+        return err_add(err, "back up the key provider");
+    }
+    if (cli->json) {
+        AUTO(drop_json)
+        json_t *result = json_pack("{s:s, s:I}", "file", cli->output, "bytes", (json_int_t)length);
+
+        cli_print_json(result);
+    } else {
+        printf("Written to %s. With it and its password every disk opens: keep them apart.\n",
+               cli->output);
+    }
+    return true;
+}
+
+/* A line with the password, then the backup: docs/protocol.md. */
+static bool recover_body(const struct secret *password, const char *backup, size_t length,
+                         struct secret **out, struct err *err)
+{
+    size_t n = secret_size(password);
+
+    if (!secret_new(n + 1 + length, out, err)) {
+        return false;
+    }
+    memcpy(secret_bytes(*out), secret_look(password), n);
+    secret_bytes(*out)[n] = '\n';
+    memcpy(secret_bytes(*out) + n + 1, backup, length);
+    return true;
+}
+
+bool verb_key_recover(struct cli *cli, struct err *err)
+{
+    AUTO(drop_session) struct session session = {0};
+    AUTO(drop_secret) struct secret *password = NULL, *body = NULL;
+    AUTO(drop_free) char *backup = NULL;
+    struct remote *remote = NULL;
+    size_t length = 0;
+
+    if (!need_file(cli, err) || !file_read(cli->output, BACKUP_MAX, &backup, &length, err) ||
+        !session_known(cli, &session, err) || !get_password(cli, &password, err) ||
+        !recover_body(password, backup, length, &body, err) ||
+        !first_agent(&session, &remote, err)) {
+        return false;
+    }
+    const struct client_call call = {
+        .method = "POST", .path = "/v1/key/recover", .secret = body, .seconds = 60};
+
+    if (!client_ask(remote->agent, &call, NULL, err)) {
+        return err_add(err, "recover the key provider");
+    }
+    if (cli->json) {
+        AUTO(drop_json) json_t *result = json_pack("{s:b}", "recovered", 1);
+
+        cli_print_json(result);
+    } else {
+        puts("The key provider is back. What waited for its keys starts by itself.");
+    }
+    return true;
+}

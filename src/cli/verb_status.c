@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* quoin status, host list, key list: what the agents say, put together. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/open.h"
+#include "deploy/manager.h"
+
+/* The first host that answers; the others only tell of themselves. */
+struct gathered {
+    json_t *first; /* borrowed from `all` */
+    json_t *hosts; /* [{"name","address","state"}] */
+    json_t *all;   /* statuses by host */
+};
+
+static void drop_gathered(struct gathered *gathered)
+{
+    json_decref(gathered->hosts);
+    json_decref(gathered->all);
+}
+
+static void gather(struct session *session, struct gathered *out)
+{
+    out->hosts = json_array();
+    out->all = json_array();
+    for (size_t i = 0; i < session->blueprint->host_count; i++) {
+        const struct blueprint_host *host = &session->blueprint->hosts[i];
+        struct remote *remote = session->deploy.remotes[i];
+        json_t *status = NULL;
+        struct err why = session->deploy.answers[i].err;
+        bool up = remote && remote_status(remote, &status, &why);
+
+        json_array_append_new(
+            out->hosts, json_pack("{s:s, s:s, s:s, s:s*, s:s*}", "name", host->name, "address",
+                                  host->address, "state", up ? "up" : "away", "waiting",
+                                  up ? json_string_value(json_object_get(status, "waiting")) : NULL,
+                                  "why", up ? NULL : why.what));
+        if (up) {
+            json_array_append_new(out->all, status);
+            out->first = out->first ? out->first : status;
+        }
+    }
+}
+
+static bool manager_answers(struct session *session)
+{
+    AUTO(drop_client) struct client *client = NULL;
+    const struct client_call call = {.method = "GET", .path = "/healthz", .seconds = 5};
+    struct err ignored = {0};
+
+    return deploy_manager(&session->deploy, &client, &ignored) &&
+           client_ask(client, &call, NULL, &ignored);
+}
+
+static json_t *manager_json(struct session *session, const json_t *first)
+{
+    AUTO(drop_free) char *url = deploy_manager_url(session->blueprint);
+    const json_t *vm = json_array_get(json_object_get(first, "vms"), 0);
+    const char *state = json_string_or(vm, "state", "unknown");
+    bool running = strcmp(state, "running") == 0;
+
+    if (running) {
+        state = manager_answers(session) ? "up" : "starting";
+    }
+    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s*}", "name", session->blueprint->manager.name,
+                     "state", state, "host", json_string_or(first, "host", ""), "url", url,
+                     "encrypted", json_is_true(json_object_get(vm, "encrypted")), "trouble",
+                     json_string_value(json_object_get(vm, "trouble")));
+}
+
+static json_t *copy_or_null(const json_t *object, const char *key)
+{
+    json_t *value = json_object_get(object, key);
+
+    return value ? json_incref(value) : json_null();
+}
+
+static json_t *status_json(struct session *session, const struct gathered *gathered)
+{
+    return json_pack("{s:s, s:s, s:s*, s:b, s:o, s:o, s:o, s:O}", "cluster",
+                     session->blueprint->cluster, "datacenter", session->blueprint->datacenter,
+                     "phase", session->state->phase, "deployed", session->state->deployed,
+                     "datastore", copy_or_null(gathered->first, "datastore"), "manager",
+                     manager_json(session, gathered->first), "provider",
+                     copy_or_null(gathered->first, "provider"), "hosts", gathered->hosts);
+}
+
+static void print_datastore(const json_t *store)
+{
+    char used[16], total[16];
+
+    printf("Datastore   %s (%s), %s, %s of %s used\n", json_string_or(store, "name", "-"),
+           json_string_or(store, "type", "-"), json_string_or(store, "health", "unknown"),
+           text_size((unsigned long long)json_integer_value(json_object_get(store, "bytes_used")),
+                     used),
+           text_size((unsigned long long)json_integer_value(json_object_get(store, "bytes_total")),
+                     total));
+    if (json_string_or(store, "reasons", "")[0]) {
+        printf("            %s\n", json_string_or(store, "reasons", ""));
+    }
+}
+
+static void print_status(const json_t *status)
+{
+    const json_t *manager = json_object_get(status, "manager");
+    const json_t *provider = json_object_get(status, "provider");
+    json_t *host;
+    size_t i;
+
+    printf("Cluster     %s in %s, last phase %s\n", json_string_or(status, "cluster", ""),
+           json_string_or(status, "datacenter", ""), json_string_or(status, "phase", "none"));
+    printf("Manager     %s, %s on %s, %s\n            %s\n", json_string_or(manager, "name", ""),
+           json_string_or(manager, "state", ""), json_string_or(manager, "host", "-"),
+           json_is_true(json_object_get(manager, "encrypted")) ? "encrypted" : "not sealed",
+           json_string_or(manager, "url", ""));
+    print_datastore(json_object_get(status, "datastore"));
+    printf("Provider    %s (%s), KEK %s\n", json_string_or(provider, "name", "-"),
+           json_string_or(provider, "type", "-"), json_string_or(provider, "kek", "-"));
+    if (json_is_false(json_object_get(provider, "backup_fetched"))) {
+        puts("            no backup of its keys was fetched yet: quoin key backup --file FILE");
+    }
+    json_array_foreach(json_object_get(status, "hosts"), i, host)
+    {
+        printf("Host        %-12s %-16s %s%s%s\n", json_string_or(host, "name", ""),
+               json_string_or(host, "address", ""), json_string_or(host, "state", ""),
+               json_object_get(host, "waiting") || json_object_get(host, "why") ? ": " : "",
+               json_string_or(host, "waiting", json_string_or(host, "why", "")));
+    }
+}
+
+bool verb_status(struct cli *cli, struct err *err)
+{
+    AUTO(drop_session) struct session session = {0};
+    AUTO(drop_gathered) struct gathered gathered = {0};
+
+    if (!session_known(cli, &session, err)) {
+        return false;
+    }
+    gather(&session, &gathered);
+    AUTO(drop_json) json_t *status = status_json(&session, &gathered);
+
+    if (cli->json) {
+        cli_print_json(status);
+    } else {
+        print_status(status);
+    }
+    if (!gathered.first) {
+        cli->exit = err_exit_code(ERR_AWAY);
+    }
+    return true;
+}
+
+bool verb_host_list(struct cli *cli, struct err *err)
+{
+    AUTO(drop_session) struct session session = {0};
+    AUTO(drop_gathered) struct gathered gathered = {0};
+    json_t *host;
+    size_t i;
+
+    if (!session_known(cli, &session, err)) {
+        return false;
+    }
+    gather(&session, &gathered);
+    if (cli->json) {
+        AUTO(drop_json) json_t *result = json_pack("{s:O}", "hosts", gathered.hosts);
+
+        cli_print_json(result);
+        return true;
+    }
+    json_array_foreach(gathered.hosts, i, host)
+    {
+        printf("%-16s %-20s %s\n", json_string_or(host, "name", ""),
+               json_string_or(host, "address", ""), json_string_or(host, "state", ""));
+    }
+    return true;
+}
+
+bool verb_key_list(struct cli *cli, struct err *err)
+{
+    AUTO(drop_session) struct session session = {0};
+    AUTO(drop_gathered) struct gathered gathered = {0};
+
+    if (!session_known(cli, &session, err)) {
+        return false;
+    }
+    gather(&session, &gathered);
+    const json_t *provider = json_object_get(gathered.first, "provider");
+    AUTO(drop_json)
+    json_t *result = json_pack("{s:o, s:o}", "provider", copy_or_null(gathered.first, "provider"),
+                               "vms", copy_or_null(gathered.first, "vms"));
+
+    if (cli->json) {
+        cli_print_json(result);
+        return true;
+    }
+    printf("Provider %s (%s), sealed by %s\nKEK %s\nBackup fetched: %s\n",
+           json_string_or(provider, "name", "-"), json_string_or(provider, "type", "-"),
+           json_string_or(provider, "sealed_by", "-"), json_string_or(provider, "kek", "-"),
+           json_is_true(json_object_get(provider, "backup_fetched")) ? "yes" : "no");
+    return true;
+}
