@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "base/secret_open.h"
-
 char *disk_image_name(const struct vm *vm, const char *disk)
 {
     return text_make("vm-%s-%s", vm->uuid, disk);
@@ -199,60 +197,17 @@ bool disk_pour_blank(struct vm *vm, const char *disk, struct making *making, str
            (source_blank(&source, err) && pour_disk(vm, entry, &source, making, err));
 }
 
-/* A source of one chunk, out of a secret. */
-struct few {
-    const struct secret *bytes;
-    bool given;
-};
-
-static bool few_next(void *self, void *to, uint64_t *out_index, size_t *out_length, struct err *err)
-{
-    struct few *few = self;
-
-    (void)err;
-    *out_index = 0;
-    *out_length = few->given ? 0 : secret_size(few->bytes);
-    memcpy(to, secret_look(few->bytes), *out_length);
-    few->given = true;
-    return true;
-}
-
-static const unsigned char *few_digest(void *self)
-{
-    (void)self;
-    return NULL;
-}
-
-static void few_close(void *self)
-{
-    (void)self;
-}
-
 bool disk_pour_bytes(struct vm *vm, const char *disk, const struct secret *bytes,
                      struct making *making, struct err *err)
 {
-    struct few few = {.bytes = bytes};
     AUTO(drop_source) struct source source = {0};
     json_t *entry = NULL;
 
     if (!vm_open(vm, err) || !vm_disk(vm, disk, &entry, err)) {
         return false;
     }
-    if (holds(vm, entry)) {
-        return true;
-    }
-    /* The key for the tags is the blank source's random one. */
-    if (!source_blank(&source, err)) {
-        return false;
-    }
-    struct source own = {.next = few_next,
-                         .digest = few_digest,
-                         .close = few_close,
-                         .self = &few,
-                         .size = secret_size(bytes)};
-
-    memcpy(own.key, source.key, sizeof(own.key));
-    return pour_disk(vm, entry, &own, making, err);
+    return holds(vm, entry) ||
+           (source_secret(bytes, &source, err) && pour_disk(vm, entry, &source, making, err));
 }
 
 /* The peer sends on; what it sends is not needed. */

@@ -65,30 +65,30 @@ static bool secret_of_json(const json_t *value, struct secret **out, struct err 
     return true;
 }
 
-static bool pack(struct vm *vm, struct home *home, struct err *err)
+static bool pack(struct vm *vm, struct chest *home, struct err *err)
 {
     AUTO(drop_secret) struct secret *config = NULL;
     AUTO(drop_secret) struct secret *files = NULL;
 
-    if (!secret_of_json(vm->config, &config, err) || !home_put(home, "config", &config, err)) {
+    if (!secret_of_json(vm->config, &config, err) || !chest_put(home, "config", &config, err)) {
         return false;
     }
     return !vm->files ||
-           (secret_copy(vm->files, &files, err) && home_put(home, "files", &files, err));
+           (secret_copy(vm->files, &files, err) && chest_put(home, "files", &files, err));
 }
 
 /* `expect`: the version that the object must have; 0: none yet. */
 static bool write_home(struct vm *vm, uint64_t expect, struct err *err)
 {
     AUTO(drop_free) char *name = object_name(vm);
-    AUTO(drop_home) struct home *home = home_new();
-    struct home_about about = {.generation = vm->generation + 1, .envelope = vm->envelope};
+    AUTO(drop_chest) struct chest *home = chest_new();
+    struct chest_about about = {.generation = vm->generation + 1, .envelope = vm->envelope};
     AUTO(drop_free) unsigned char *bytes = NULL;
     struct store *store = NULL;
     size_t length = 0;
 
     memcpy(about.vm, vm->uuid, UUID_SIZE);
-    if (!pack(vm, home, err) || !home_seal(home, &about, vm->key, &bytes, &length, err) ||
+    if (!pack(vm, home, err) || !chest_seal(home, &about, vm->key, &bytes, &length, err) ||
         !agent_store(vm->agent, &store, err) ||
         !vm->agent->backend->objects->write(store, name, bytes, length, expect, &vm->version,
                                             err)) {
@@ -152,10 +152,10 @@ bool home_make(struct vm *vm, const json_t *config, struct err *err)
     return write_home(vm, 0, err);
 }
 
-static bool unpack(struct vm *vm, const struct home *home, struct err *err)
+static bool unpack(struct vm *vm, const struct chest *home, struct err *err)
 {
-    const struct secret *config = home_get(home, "config");
-    const struct secret *files = home_get(home, "files");
+    const struct secret *config = chest_get(home, "config");
+    const struct secret *files = chest_get(home, "files");
 
     if (!config) {
         return err_set(err, ERR_CLASH, "the home has no configuration");
@@ -168,16 +168,16 @@ static bool unpack(struct vm *vm, const struct home *home, struct err *err)
 
 static bool open_bytes(struct vm *vm, const unsigned char *bytes, size_t length, struct err *err)
 {
-    AUTO(drop_home_about) struct home_about about = {0};
+    AUTO(drop_chest_about) struct chest_about about = {0};
     AUTO(drop_envelope) struct envelope *envelope = NULL;
     AUTO(drop_secret) struct secret *key = NULL;
-    AUTO(drop_home) struct home *home = NULL;
+    AUTO(drop_chest) struct chest *home = NULL;
     int64_t seen = 0;
 
-    if (!home_look(bytes, length, &about, err) || !seen_read(vm, &seen, err) ||
+    if (!chest_look(bytes, length, &about, NULL, err) || !seen_read(vm, &seen, err) ||
         !envelope_read(about.envelope, strlen(about.envelope), &envelope, err) ||
         !unwrap(vm, envelope, &key, err) ||
-        !home_open(bytes, length, vm->uuid, seen, key, &home, err) || !unpack(vm, home, err)) {
+        !chest_open(bytes, length, vm->uuid, seen, key, &home, err) || !unpack(vm, home, err)) {
         return false;
     }
     vm->key = TAKE(key);
@@ -203,7 +203,7 @@ bool home_prove(struct vm *vm, bool *out_encrypted, struct err *err)
 {
     AUTO(drop_free) char *name = object_name(vm);
     AUTO(drop_free) char *bytes = NULL;
-    AUTO(drop_home) struct home *home = NULL;
+    AUTO(drop_chest) struct chest *home = NULL;
     struct err fault = {0};
     struct store *store = NULL;
     size_t length = 0;
@@ -213,6 +213,6 @@ bool home_prove(struct vm *vm, bool *out_encrypted, struct err *err)
         return err_add(err, "read the home of VM '%s'", vm->uuid);
     }
     *out_encrypted =
-        home_open((const unsigned char *)bytes, length, vm->uuid, 1, vm->key, &home, &fault);
+        chest_open((const unsigned char *)bytes, length, vm->uuid, 1, vm->key, &home, &fault);
     return true;
 }

@@ -52,17 +52,23 @@ static bool keep_vm(struct vm *vm, struct err *err)
     return vm_save_again(vm, err);
 }
 
+/* Says once what it waits for. */
+static bool keep_ready(struct agent *agent, struct err *err)
+{
+    if (enrol_serve(agent, err) && (!agent->host.store_type || vm_list_load(agent, err))) {
+        return true;
+    }
+    if (!agent->waiting || strcmp(agent->waiting, err->what) != 0) {
+        log_err(err);
+    }
+    return false;
+}
+
 static bool keep_all(struct agent *agent, struct err *err)
 {
     bool all = true;
 
-    if (!enrol_serve(agent, err)) {
-        return false;
-    }
-    if (!agent->host.store_type) {
-        return true;
-    }
-    if (!vm_list_load(agent, err)) {
+    if (!keep_ready(agent, err)) {
         return false;
     }
     for (struct vm *vm = agent->vms; vm; vm = vm->next) {
@@ -78,7 +84,8 @@ static bool keep_all(struct agent *agent, struct err *err)
     return all;
 }
 
-static unsigned keep_once(struct agent *agent, unsigned seconds)
+/* Seconds until the next look; `*backoff` is where a row of failures has got to. */
+static unsigned keep_once(struct agent *agent, unsigned *backoff)
 {
     struct err err = {0};
 
@@ -89,31 +96,26 @@ static unsigned keep_once(struct agent *agent, unsigned seconds)
     bool kept = keep_all(agent, &err);
 
     pthread_mutex_unlock(&agent->work);
-    if (!kept && (!agent->waiting || strcmp(agent->waiting, err.what) != 0)) {
-        log_err(&err);
-    }
     agent_wait_for(agent, kept ? NULL : err.what);
     if (kept) {
+        *backoff = 1;
         return CALM_SECONDS;
     }
-    return seconds >= CALM_SECONDS     ? MAX_SECONDS
-           : seconds * 2 > MAX_SECONDS ? MAX_SECONDS
-                                       : seconds * 2;
+    *backoff = *backoff * 2 < MAX_SECONDS ? *backoff * 2 : MAX_SECONDS;
+    return *backoff / 2;
 }
 
 static void *keep(void *context)
 {
     struct agent *agent = context;
-    unsigned seconds = 1;
+    unsigned backoff = 1;
 
     while (!agent->leaving) {
         struct pollfd woken = {agent->wake, POLLIN, 0};
+        unsigned seconds = keep_once(agent, &backoff);
         eventfd_t count;
 
-        unsigned next = keep_once(agent, seconds);
-
-        seconds = next == CALM_SECONDS ? 1 : next;
-        (void)poll(&woken, 1, (int)next * 1000);
+        (void)poll(&woken, 1, (int)seconds * 1000);
         (void)eventfd_read(agent->wake, &count);
     }
     return NULL;

@@ -72,7 +72,8 @@ static json_t *provider_json(const struct host *host)
                                host->provider_type, "kek", host->kek);
 
     json_object_set_new(object, "backup_fetched", known ? json_boolean(fetched) : json_null());
-    json_object_set_new(object, "sealed_by", known ? json_string(hostseal_by_name(by)) : json_null());
+    json_object_set_new(object, "sealed_by",
+                        known ? json_string(hostseal_by_name(by)) : json_null());
     return object;
 }
 
