@@ -61,21 +61,19 @@ bool disk_check(const struct vm *vm, const json_t *entry, struct err *err)
            err_add(err, "the header of disk '%s'", disk);
 }
 
-/* The decrypted view, opened only once the header is there. */
+/* The decrypted view for the pour's comparison. */
 struct reading {
     const struct vm *vm;
     const char *image;
-    const char *uuid;
 };
 
-static bool reader_open(void *context, struct medium *out, struct err *err)
+static bool reader_open(void *context, const struct secret *passphrase, struct medium *out,
+                        struct err *err)
 {
     const struct reading *reading = context;
-    AUTO(drop_secret) struct secret *passphrase = NULL;
     struct opened opened = {0};
 
-    if (!header_passphrase(reading->vm->key, reading->uuid, &passphrase, err) ||
-        !image_open(reading->vm, reading->image, passphrase, false, &opened, err)) {
+    if (!image_open(reading->vm, reading->image, passphrase, false, &opened, err)) {
         return false;
     }
     *out = opened.medium;
@@ -87,20 +85,6 @@ static void reader_close(void *context, struct medium *reader)
     const struct reading *reading = context;
 
     reading->vm->agent->backend->images->close(reader->image);
-}
-
-static bool make_header(const struct vm *vm, const json_t *entry, const struct secret *dek,
-                        unsigned char **out, struct err *err)
-{
-    struct header_want want;
-
-    if (!wanted_header(vm, entry, &want, err)) {
-        return false;
-    }
-    const struct header_plan plan = {
-        .uuid = want.uuid, .envelope = vm->envelope, .generation = want.generation};
-
-    return header_make(&plan, vm->key, dek, out, err);
 }
 
 /* An image of an earlier, interrupted pour goes first: where nothing is written must be nothing. */
@@ -117,19 +101,20 @@ static bool pour_locked(const struct vm *vm, const json_t *entry, struct source 
                         const char *image, struct medium raw, struct making *making,
                         struct err *err)
 {
-    AUTO(drop_secret) struct secret *dek = NULL;
-    AUTO(drop_free) unsigned char *header = NULL;
-    struct reading reading = {vm, image, json_string_or(entry, "uuid", "")};
+    struct reading reading = {vm, image};
     struct pour_result result = {0};
+    struct header_want want;
 
-    if (!header_dek_make(&dek, err) || !make_header(vm, entry, dek, &header, err)) {
+    if (!wanted_header(vm, entry, &want, err)) {
         return false;
     }
+    const struct header_plan plan = {
+        .uuid = want.uuid, .envelope = vm->envelope, .generation = want.generation};
     const struct pour order = {.source = source,
                                .disk_size =
                                    (uint64_t)json_integer_value(json_object_get(entry, "bytes")),
-                               .dek = dek,
-                               .header = header,
+                               .plan = &plan,
+                               .vm_key = vm->key,
                                .raw = raw,
                                .skip_zero = vm->agent->host.holes_proven,
                                .progress = making->progress,

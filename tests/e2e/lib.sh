@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# What the end-to-end tests share. Each script prints TAP: "ok N - …", "not ok N - …", and a plan at
+# its end; it goes on after a failure, and exits 1 if there was one.
+
+set -u
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cd "$top" || exit 1
+
+quoin=$top/build/quoin
+blueprint=$top/blueprints/one-host.yaml
+state=${QUOIN_E2E_STATE:-$top/build/e2e/state}
+work=$(mktemp -d "${TMPDIR:-/tmp}/quoin-e2e.XXXXXX")
+lab_folder=$("$top/lab/lab" status -o json | jq -r .folder)
+count=0
+failures=0
+mkdir -p "$state"
+
+at_end() {
+    rm -rf "$work"
+}
+trap at_end EXIT
+
+ok() {
+    count=$((count + 1))
+    echo "ok $count - $1"
+}
+
+not_ok() {
+    count=$((count + 1))
+    failures=$((failures + 1))
+    echo "not ok $count - $1"
+    [ $# -lt 2 ] || printf '%s\n' "$2" | tail -n 25 | sed 's/^/#   /'
+}
+
+# holds NAME COMMAND…: the command succeeds; its output is shown when it does not.
+holds() {
+    local name=$1 said
+    shift
+    if said=$("$@" 2>&1); then
+        ok "$name"
+    else
+        not_ok "$name" "exit $?: $said"
+    fi
+}
+
+# exits CODE NAME COMMAND…: the command ends with this code, and says a remedy.
+exits() {
+    local wanted=$1 name=$2 said code
+    shift 2
+    said=$("$@" 2>&1)
+    code=$?
+    if [ "$code" -eq "$wanted" ]; then
+        ok "$name: exit $wanted"
+    else
+        not_ok "$name: exit $wanted" "exit $code: $said"
+    fi
+    printf '%s\n' "$said" > "$work/said"
+}
+
+# says NAME PATTERN: what the last `exits` said matches.
+says() {
+    if grep -qE -- "$2" "$work/said"; then
+        ok "$1"
+    else
+        not_ok "$1" "no /$2/ in: $(cat "$work/said")"
+    fi
+}
+
+is() {
+    if [ "$2" = "$3" ]; then
+        ok "$1"
+    else
+        not_ok "$1" "got '$2', wanted '$3'"
+    fi
+}
+
+on() {
+    "$top/lab/lab" exec "$@"
+}
+
+q() {
+    "$quoin" --state "$state" "$@"
+}
+
+# until SECONDS COMMAND…: once a second until it succeeds.
+until_true() {
+    local end=$((SECONDS + $1))
+    shift
+    while ! "$@" > /dev/null 2>&1; do
+        [ "$SECONDS" -lt "$end" ] || return 1
+        sleep 1
+    done
+}
+
+manager_address() {
+    "$quoin" blueprint get "$blueprint" manager.network.address | cut -d/ -f1
+}
+
+# The manager's health over its own address, its certificate held against the cluster's CA.
+manager_up() {
+    curl -sf --max-time 5 --cacert "$state/edge-01/ca.pem" "https://$(manager_address)/healthz"
+}
+
+done_testing() {
+    echo "1..$count"
+    [ "$failures" -eq 0 ]
+    exit
+}
