@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -272,6 +273,77 @@ void run_result_clear(struct run_result *result)
     *result = (struct run_result){0};
 }
 
+/*
+ * "Dies with us" (PR_SET_PDEATHSIG) means with the thread that forked. A child that shall outlive
+ * the thread that asks for it is therefore started by a thread that never ends.
+ */
+struct order {
+    const struct run *run;
+    struct pipes *pipes;
+    pid_t pid;
+    struct err *err;
+    bool taken, made, done;
+};
+
+static pthread_mutex_t order_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t order_changed = PTHREAD_COND_INITIALIZER;
+static struct order *order_now;
+
+static void *starter(void *context)
+{
+    (void)context;
+    pthread_mutex_lock(&order_lock);
+    for (;;) {
+        while (!order_now || order_now->taken) {
+            pthread_cond_wait(&order_changed, &order_lock);
+        }
+        struct order *order = order_now;
+
+        order->taken = true;
+        order->made = start(order->run, order->pipes, &order->pid, order->err);
+        order->done = true;
+        order_now = NULL;
+        pthread_cond_broadcast(&order_changed);
+    }
+    return NULL;
+}
+
+static pthread_once_t starter_once = PTHREAD_ONCE_INIT;
+static int starter_failed;
+
+static void starter_begin(void)
+{
+    pthread_t thread;
+
+    starter_failed = pthread_create(&thread, NULL, starter, NULL);
+    if (!starter_failed) {
+        pthread_detach(thread);
+    }
+}
+
+static bool start_lasting(const struct run *run, struct pipes *pipes, pid_t *out_pid,
+                          struct err *err)
+{
+    struct order order = {.run = run, .pipes = pipes, .err = err};
+
+    pthread_once(&starter_once, starter_begin);
+    if (starter_failed) {
+        return err_errno(err, starter_failed, "start a thread");
+    }
+    pthread_mutex_lock(&order_lock);
+    while (order_now) {
+        pthread_cond_wait(&order_changed, &order_lock);
+    }
+    order_now = &order;
+    pthread_cond_broadcast(&order_changed);
+    while (!order.done) {
+        pthread_cond_wait(&order_changed, &order_lock);
+    }
+    pthread_mutex_unlock(&order_lock);
+    *out_pid = order.pid;
+    return order.made;
+}
+
 static void pass_through(int *fd, int ours)
 {
     drop_fd(fd);
@@ -293,7 +365,7 @@ bool child_start(const struct run *run, bool with_pipes, struct child *out, stru
         pass_through(&pipes.in[0], null);
         pass_through(&pipes.out[1], null);
     }
-    if (!start(run, &pipes, &pid, err)) {
+    if (!start_lasting(run, &pipes, &pid, err)) {
         return false;
     }
     *out = (struct child){.pid = pid, .to = -1, .from = -1};
