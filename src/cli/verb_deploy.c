@@ -85,7 +85,7 @@ static bool prepare(struct cli *cli, struct session *session, struct err *err)
     struct deploy *deploy = &session->deploy;
     struct manager_image image;
 
-    report_phase(&session->report, phase_name(PHASE_CHECK), 1, PHASE_COUNT);
+    report_phase(&session->report, phase_name(PHASE_CHECK), 1, deploy_phases(session->blueprint));
     if (!deploy_look(deploy, !deploy->again, &session->findings, err)) {
         return false;
     }

@@ -32,6 +32,8 @@ struct deploy {
 /* Reaches and asks every host, adding to `findings` what stands against a deploy. The hosts' own
  * failures are findings, not errors. `boot`: ask the hypervisor by booting something. */
 bool deploy_look(struct deploy *deploy, bool boot, struct findings *findings, struct err *err);
+/* How many phases a deploy of it has, check included. */
+unsigned deploy_phases(const struct blueprint *blueprint);
 /* After deploy_look found no error. */
 bool deploy_plan(struct deploy *deploy, struct err *err);
 /* Goes through the plan. */

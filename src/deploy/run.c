@@ -69,22 +69,15 @@ static bool end_phase(struct deploy *deploy, enum phase phase, struct err *err)
     return state_save(deploy->state, err);
 }
 
-static unsigned phases_of(const struct plan *plan)
+unsigned deploy_phases(const struct blueprint *blueprint)
 {
-    unsigned count = 0;
-    enum phase last = PHASE_COUNT;
-
-    for (size_t i = 0; i < plan->step_count; i++) {
-        count += plan->steps[i].kind->phase != last;
-        last = plan->steps[i].kind->phase;
-    }
-    return count;
+    return blueprint->host_count > 1 ? PHASE_COUNT : PHASE_JOIN;
 }
 
 bool deploy_run(struct deploy *deploy, struct err *err)
 {
     const struct plan *plan = deploy->plan;
-    unsigned of = phases_of(plan) + 1, number = 1;
+    unsigned of = deploy_phases(deploy->blueprint), number = 1;
     enum phase now = PHASE_CHECK;
 
     for (size_t i = 0; i < plan->step_count; i++) {
