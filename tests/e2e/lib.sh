@@ -75,6 +75,11 @@ is() {
     fi
 }
 
+# The bytes of a file as hexadecimal digits, without a newline.
+hex_of() {
+    od -An -v -tx1 "$1" | tr -d ' \n'
+}
+
 on() {
     "$top/lab/lab" exec "$@"
 }
