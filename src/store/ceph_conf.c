@@ -44,6 +44,7 @@ static const struct setting globals[] = {
 static const struct setting clients[] = {
     {"rbd_sparse_read_threshold_bytes", "1",
      "holes under encryption read as zeros; never take this out"},
+    {"client_mount_timeout", "30", "seconds: a start without monitors ends, by default in 300"},
     {"rbd_cache", "true", NULL},
     {"rbd_cache_writethrough_until_flush", "true", "a guest that never flushes loses nothing"},
     {"rbd_cache_policy", "writearound", NULL},
