@@ -40,7 +40,13 @@ bool place_owner(const struct place *place, uid_t *out_user, gid_t *out_group, s
     return true;
 }
 
-/* The modes are libvirt's: root's folders may be passed, not listed. */
+/* Root's folders may be passed by QEMU and swtpm, not listed; so whatever our umask is. */
+static bool make_passage(const char *folder, struct err *err)
+{
+    return file_make_folder(folder, 0711, err) &&
+           (chmod(folder, 0711) == 0 || err_errno(err, errno, "open the way to %s", folder));
+}
+
 bool place_make(const struct place *place, const char *uuid, struct err *err)
 {
     AUTO(drop_free) char *root = place_root(place, uuid);
@@ -48,7 +54,8 @@ bool place_make(const struct place *place, const char *uuid, struct err *err)
     uid_t user;
     gid_t group;
 
-    if (!place_owner(place, &user, &group, err) || !file_make_folder(root, 0711, err)) {
+    if (!place_owner(place, &user, &group, err) || !make_passage(place->base, err) ||
+        !make_passage(root, err)) {
         return false;
     }
     if (!place->sub[0]) {

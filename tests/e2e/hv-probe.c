@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "hv/hv.h"
@@ -152,6 +153,7 @@ int main(int count, char **words)
     bool good = false;
 
     log_begin("hv-probe", LOG_INFO);
+    umask(0077); /* as the agent */
     for (size_t i = 0; count > 1 && i < COUNT_OF(verbs); i++) {
         if (!strcmp(verbs[i].name, words[1]) && count >= verbs[i].words + 2) {
             bool told = verbs[i].run == probe_watch;
