@@ -51,7 +51,7 @@ static json_t *disk_json(const char *name, const struct proof_result *result)
     return object;
 }
 
-static bool prove_disk(struct vm *vm, const json_t *entry, const struct blocks *plain,
+static bool prove_disk(struct vm *vm, const json_t *entry, struct blocks *plain,
                        const struct progress *progress, struct proof_result *out, struct err *err)
 {
     const struct store_backend *backend = vm->agent->backend;
@@ -86,7 +86,7 @@ static void tell_share(void *context, unsigned percent, const char *what)
     progress_tell(share->all, (unsigned)((share->index * 100 + percent) / share->count), what);
 }
 
-static bool prove_all(struct vm *vm, const struct blocks *plain, struct making *making,
+static bool prove_all(struct vm *vm, struct blocks *plain, struct making *making,
                       struct err *err)
 {
     json_t *entries = json_object_get(vm->config, "disks"), *entry;
