@@ -15,6 +15,13 @@
 /* A peer that takes no byte for so long is gone. */
 #define SEND_MILLISECONDS (30 * 1000)
 
+static void add_headers(struct request *request, const char *const *headers)
+{
+    for (; headers && headers[0] && headers[1]; headers += 2) {
+        text_addf(&request->head, "%s: %s\r\n", headers[0], headers[1]);
+    }
+}
+
 /* True for the first reply of a request; the caller then fills it in. */
 static bool claim(struct request *request, unsigned status, const char *type)
 {
@@ -26,6 +33,7 @@ static bool claim(struct request *request, unsigned status, const char *type)
         if (type) {
             text_addf(&request->head, "Content-Type: %s\r\n", type);
         }
+        add_headers(request, request->conf->headers);
     }
     pthread_mutex_unlock(&request->lock);
     return first;
@@ -44,9 +52,7 @@ void reply_bytes(struct request *request, unsigned status, const char *type,
     if (!claim(request, status, type)) {
         return;
     }
-    for (; headers && headers[0] && headers[1]; headers += 2) {
-        text_addf(&request->head, "%s: %s\r\n", headers[0], headers[1]);
-    }
+    add_headers(request, headers);
     text_add_bytes(&request->body, bytes, length);
     settle(request);
 }

@@ -27,6 +27,8 @@ struct server_conf {
     const struct route *routes; /* borrowed while the server runs */
     size_t route_count;
     void *context; /* handed to each handler */
+    /* With every answer: name, value, …, NULL; borrowed; or NULL. */
+    const char *const *headers;
 
     const char *socket; /* path, made with mode 0600 in a folder that is there; or NULL */
     uid_t socket_uid;   /* served besides root; 0: root alone */

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the hosts say, put beside what people made: `now` is what watch_look gave. */
+#ifndef QUOIN_MANAGER_LIVE_H
+#define QUOIN_MANAGER_LIVE_H
+
+#include "manager/inventory.h"
+
+/* Adds to each item of the kind what is known of it now; null where nothing is. */
+void live_add(const struct inventory_kind *kind, json_t *items, const json_t *now);
+/* The virtual machines of all hosts, a new array. */
+json_t *live_vms(const json_t *now);
+
+#endif
