@@ -5,6 +5,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "base/log.h"
 #include "base/secret_open.h"
 
 /* How often a client that waits for lines sees that we live; half a client's patience is 15 s. */
@@ -15,6 +16,8 @@
  */
 #define LEFT_OVER_MAX     (1024u * 1024u)
 #define LEFT_OVER_SECONDS 10
+/* Of a body on its way to its reader: enough that neither side waits for the other's every step. */
+#define STORE_BYTES (1024u * 1024u)
 /* Lines that wait for the connection; the handler then waits too. */
 #define LINES_WAITING_MAX (256u * 1024u)
 
@@ -167,11 +170,17 @@ static void send_waiting(struct request *request, bool heartbeat)
     pthread_cond_broadcast(&request->moved);
 }
 
-/* Until the handler took the piece (or, without one, until it returned), with lines going out. */
-static void attend(struct request *request)
+static size_t store_room(const struct request *request)
+{
+    return request->store ? secret_size(request->store) - request->store_to : 0;
+}
+
+/* Until there is room for `length` more bytes (or, when the body has ended, until the handler
+ * returned), with lines going out. */
+static void attend(struct request *request, size_t length)
 {
     stop_clock(request, true);
-    while (!request->answered && (request->piece_length > 0 || request->body_ended)) {
+    while (!request->answered && (request->body_ended || store_room(request) < length)) {
         struct timespec until;
 
         clock_gettime(CLOCK_MONOTONIC, &until);
@@ -210,7 +219,35 @@ static void wipe(const char *bytes, size_t length)
     explicit_bzero((void *)(uintptr_t)bytes, length);
 }
 
-enum MHD_Result request_lend(struct request *request, const char *bytes, size_t *length)
+static bool store_make(struct request *request)
+{
+    uint64_t max = request->route->body_max;
+    struct err err;
+
+    if (!request->store &&
+        !secret_new(max < STORE_BYTES ? (size_t)max : STORE_BYTES, &request->store, &err)) {
+        err_add(&err, "take a body");
+        log_err(&err);
+    }
+    return request->store != NULL;
+}
+
+static void store_add(struct request *request, const char *bytes, size_t length)
+{
+    if (request->lines.length > 0) {
+        send_waiting(request, false);
+    }
+    if (store_room(request) < length) {
+        attend(request, length);
+    }
+    if (!request->answered) {
+        memcpy(secret_bytes(request->store) + request->store_to, bytes, length);
+        request->store_to += length;
+        pthread_cond_broadcast(&request->moved);
+    }
+}
+
+enum MHD_Result request_take(struct request *request, const char *bytes, size_t *length)
 {
     size_t given = *length;
 
@@ -219,13 +256,13 @@ enum MHD_Result request_lend(struct request *request, const char *bytes, size_t 
     request->body_length += given;
     if (request->route && request->body_length > request->route->body_max) {
         request->body_too_long = true;
-    }
-    if (!request->answered) {
-        request->piece = bytes;
-        request->piece_length = given;
         pthread_cond_broadcast(&request->moved);
-        attend(request);
-        request->piece_length = 0;
+    } else if (!request->answered) {
+        if (!store_make(request)) {
+            pthread_mutex_unlock(&request->lock);
+            return MHD_NO;
+        }
+        store_add(request, bytes, given);
     }
     bool over = request->answered;
 
@@ -239,7 +276,7 @@ enum MHD_Result request_finish(struct request *request)
     pthread_mutex_lock(&request->lock);
     request->body_ended = true;
     pthread_cond_broadcast(&request->moved);
-    attend(request);
+    attend(request, 0);
     pthread_mutex_unlock(&request->lock);
     if (request->direct_ended) {
         return MHD_NO;
@@ -256,7 +293,6 @@ void request_end(struct request *request)
 {
     pthread_mutex_lock(&request->lock);
     request->gone = true;
-    request->piece_length = 0;
     pthread_cond_broadcast(&request->moved);
     pthread_mutex_unlock(&request->lock);
     if (request->has_thread) {
@@ -268,6 +304,7 @@ void request_end(struct request *request)
     text_clear(&request->body);
     text_clear(&request->lines);
     secret_free(request->secret);
+    secret_free(request->store);
     free(request);
 }
 
@@ -306,28 +343,36 @@ const char *request_from(const struct request *request)
     return request->from;
 }
 
+static void store_give(struct request *request, void *to, size_t length)
+{
+    if (length > 0) {
+        memcpy(to, secret_look(request->store) + request->store_from, length);
+        request->store_from += length;
+    }
+    if (request->store_from == request->store_to) {
+        request->store_from = request->store_to = 0;
+    }
+    pthread_cond_broadcast(&request->moved);
+}
+
 static bool read_locked(struct request *request, void *to, size_t room, size_t *out_length,
                         struct err *err)
 {
-    while (request->piece_length == 0 && !request->body_ended && !request->gone) {
+    size_t stored;
+
+    while ((stored = request->store_to - request->store_from) == 0 && !request->body_ended &&
+           !request->body_too_long && !request->gone) {
         pthread_cond_wait(&request->moved, &request->lock);
     }
     if (request->body_too_long) {
         return err_set(err, ERR_INPUT, "the body is larger than %llu bytes",
                        (unsigned long long)request->route->body_max);
     }
-    if (request->piece_length == 0 && !request->body_ended) {
+    if (stored == 0 && !request->body_ended) {
         return err_set(err, ERR_AWAY, "the peer went away before it had sent everything");
     }
-    size_t n = room < request->piece_length ? room : request->piece_length;
-
-    if (n > 0) {
-        memcpy(to, request->piece, n);
-        request->piece += n;
-        request->piece_length -= n;
-        pthread_cond_broadcast(&request->moved);
-    }
-    *out_length = n;
+    *out_length = room < stored ? room : stored;
+    store_give(request, to, *out_length);
     return true;
 }
 

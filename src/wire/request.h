@@ -6,7 +6,7 @@
  *
  *   connection's thread                          handler's thread
  *   request_begin ──────────── starts ─────────► route->answer
- *   request_lend(piece) ────── piece ──────────► request_read (copies; nothing is stored between)
+ *   request_take(bytes) ────── store ──────────► request_read
  *        └─ sends lines ◄───── lines ─────────── reply_line
  *   request_finish ◄────────── a whole reply ─── reply_json …, or the end of the lines
  *   request_end (waits for the handler)
@@ -40,9 +40,10 @@ struct request {
     pthread_mutex_t lock;
     pthread_cond_t moved;
 
-    /* The body: one piece at a time, lent by the connection's thread until it is read. */
-    const char *piece;
-    size_t piece_length;
+    /* The body: what came and was not read yet lies in `store`, between `from` and `to`. It may be
+     * a secret, so it lies in locked memory. */
+    struct secret *store;
+    size_t store_from, store_to;
     uint64_t body_length;
     bool body_ended, body_too_long, gone, answered;
 
@@ -64,7 +65,7 @@ struct request {
 struct request *request_new(const char *uri);
 bool request_begin(struct request *request, const struct server_conf *conf,
                    struct MHD_Connection *connection, const char *method, const char *path);
-enum MHD_Result request_lend(struct request *request, const char *bytes, size_t *length);
+enum MHD_Result request_take(struct request *request, const char *bytes, size_t *length);
 enum MHD_Result request_finish(struct request *request);
 void request_end(struct request *request);
 

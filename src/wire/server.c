@@ -55,7 +55,7 @@ static enum MHD_Result on_access(void *context, struct MHD_Connection *connectio
     if (!request->begun) {
         return request_begin(request, &server->conf, connection, method, path) ? MHD_YES : MHD_NO;
     }
-    return *length > 0 ? request_lend(request, bytes, length) : request_finish(request);
+    return *length > 0 ? request_take(request, bytes, length) : request_finish(request);
 }
 
 static void on_end(void *context, struct MHD_Connection *connection, void **kept,
