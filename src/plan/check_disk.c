@@ -41,7 +41,7 @@ static bool named_before(struct finder *finder, const struct subject *subject)
 static void check_use(struct finder *finder, const struct subject *subject)
 {
     const struct facts_disk *disk = subject->disk;
-    bool ours = disk_owner(disk, finder->cluster_id) == DISK_OURS;
+    bool ours = disk_owner(disk, finder->cluster_id, subject->wanted) == DISK_OURS;
 
     if (disk->root) {
         find(finder, SEVERITY_ERROR, subject->part, "name another disk",
@@ -64,7 +64,7 @@ static void check_content(struct finder *finder, const struct subject *subject)
     const struct facts_disk *disk = subject->disk;
     const char *holds = disk->signature[0] ? disk->signature : "data of an unknown kind";
 
-    switch (disk_owner(disk, finder->cluster_id)) {
+    switch (disk_owner(disk, finder->cluster_id, subject->wanted)) {
     case DISK_OURS:
         return;
     case DISK_FOREIGN:

@@ -12,10 +12,50 @@ const char *disk_cluster(const struct facts_disk *disk)
     return disk->mark_cluster[0] ? disk->mark_cluster : disk->store_cluster;
 }
 
-enum disk_owner disk_owner(const struct facts_disk *disk, const char *cluster_id)
+static bool derives(const struct facts_disk *disk, const char *cluster_id, const char *kind,
+                    const char *name)
+{
+    AUTO(drop_free) char *identity = text_make("%s%s", kind, name);
+    char id[UUID_SIZE];
+
+    uuid_derive(cluster_id, identity, id);
+    return name[0] && strcmp(id, disk->store_id) == 0;
+}
+
+/* Whether the datastore's id on it is the one that the store gives this disk in this cluster:
+ * derived from the best name that the store finds (store/disk_sysfs.c), which is one of these. */
+static bool is_member(const struct facts_disk *disk, const char *cluster_id)
+{
+    static const char by_id[] = "/dev/disk/by-id/";
+
+    if (derives(disk, cluster_id, "wwn-", disk->wwn) ||
+        derives(disk, cluster_id, "serial-", disk->serial) ||
+        derives(disk, cluster_id, "path-", disk->node)) {
+        return true;
+    }
+    for (size_t i = 0; i < disk->links.count; i++) {
+        const char *link = disk->links.items[i];
+        const char *name = text_starts(link, by_id) ? link + strlen(by_id) : "";
+
+        if (derives(disk, cluster_id, "id-", name) ||
+            (text_starts(name, "wwn-") && derives(disk, cluster_id, "", name))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum disk_owner disk_owner(const struct facts_disk *disk, const char *cluster_id,
+                           const struct blueprint_disk *wanted)
 {
     const char *cluster = disk_cluster(disk);
 
+    if (!cluster[0] && disk->store_id[0] && cluster_id) {
+        bool asked =
+            wanted && wanted->by == DISK_BY_UUID && strcmp(wanted->id, disk->store_id) == 0;
+
+        return asked || is_member(disk, cluster_id) ? DISK_OURS : DISK_NOBODY;
+    }
     if (!cluster[0]) {
         return DISK_NOBODY;
     }

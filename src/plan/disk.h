@@ -3,6 +3,7 @@
 #ifndef QUOIN_PLAN_DISK_H
 #define QUOIN_PLAN_DISK_H
 
+#include "blueprint/blueprint.h"
 #include "plan/facts.h"
 
 enum disk_owner {
@@ -12,7 +13,11 @@ enum disk_owner {
 };
 
 /* `cluster_id` NULL: this deployment unit made no such cluster yet, so every mark is foreign. */
-enum disk_owner disk_owner(const struct facts_disk *disk, const char *cluster_id);
+/* A label that does not name its cluster yet (a start that was interrupted) is known by its id,
+ * which the store derives from cluster and disk, or takes from the blueprint's uuid: `wanted` (or
+ * NULL). */
+enum disk_owner disk_owner(const struct facts_disk *disk, const char *cluster_id,
+                           const struct blueprint_disk *wanted);
 /* The cluster named by its mark, or by the datastore's label; empty: none. */
 const char *disk_cluster(const struct facts_disk *disk);
 

@@ -91,7 +91,7 @@ say_network() {
 }
 
 say_agent() {
-    version=$(dpkg-query -W -f='${db:Status-Status} ${Version}' quoin-agent 2>/dev/null)
+    version=$(dpkg-query -W -f='${db:Status-Status} ${Version}' quoind 2>/dev/null)
     case $version in
     'installed '*) version=${version#installed } ;;
     *) return ;;

@@ -100,7 +100,7 @@ static bool take_disk(struct maker *maker, size_t host, size_t number, struct er
                        on->name, found ? "more than one" : "no", disk_by_name(wanted->by),
                        wanted->id);
     }
-    enum disk_owner owner = disk_owner(disk, maker->cluster_id);
+    enum disk_owner owner = disk_owner(disk, maker->cluster_id, wanted);
 
     if (owner == DISK_FOREIGN) {
         return err_set(err, ERR_CLASH, "disk '%s' of host '%s' belongs to another cluster",

@@ -144,7 +144,7 @@ bool ceph_osd_make(const struct store_conf *conf, const struct disk_order *order
     if (!disk_take(order, &disk, err)) {
         return false;
     }
-    mark_disk_uuid(conf->cluster, disk.identity, osd.uuid);
+    memcpy(osd.uuid, disk.member, sizeof(osd.uuid));
     progress_tell(progress, 20, "make the disk a member");
     if (!ceph_connect(conf, CEPH_ADMIN, SECONDS, &cluster, err) || !reserve(cluster, &osd, err) ||
         !make_folder(conf, cluster, &osd, &disk, err)) {

@@ -228,6 +228,9 @@ bool disk_find(const struct disk_name *name, struct disk *out, struct err *err)
     if (!(name->path ? find_by_path(given, &disk, err) : find_by_looking(name, &disk, err))) {
         return err_add(err, "disk %s '%s'", kind, given);
     }
+    if (name->uuid && uuid_valid(name->uuid)) {
+        (void)snprintf(disk.asked, sizeof(disk.asked), "%s", name->uuid);
+    }
     *out = disk;
     return true;
 }
@@ -251,12 +254,23 @@ bool disk_list(struct disk **out, size_t *out_count, struct err *err)
     return true;
 }
 
+/* The UUID of what lay on a disk goes with the wipe: so the disk takes it over, and the next run
+ * finds it by the same name. */
+static void own_uuid(const struct disk *disk, const char *cluster, char out[UUID_SIZE])
+{
+    if (disk->asked[0]) {
+        memcpy(out, disk->asked, UUID_SIZE);
+    } else {
+        mark_disk_uuid(cluster, disk->identity, out);
+    }
+}
+
 /* A member whose label does not say its cluster yet (an interrupted start) is known by its UUID. */
 bool disk_is_ours(const struct disk *disk, const char *cluster)
 {
     char member[UUID_SIZE];
 
-    mark_disk_uuid(cluster, disk->identity, member);
+    own_uuid(disk, cluster, member);
     return disk->content == DISK_MEMBER && strcmp(disk->cluster[0] ? disk->cluster : disk->member,
                                                   disk->cluster[0] ? cluster : member) == 0;
 }
@@ -372,7 +386,7 @@ static bool write_mark(int fd, const struct disk *disk, const struct disk_order 
 
     (void)snprintf(mark.cluster, sizeof(mark.cluster), "%s", order->cluster);
     (void)snprintf(mark.host, sizeof(mark.host), "%s", order->host);
-    mark_disk_uuid(order->cluster, disk->identity, mark.disk);
+    own_uuid(disk, order->cluster, mark.disk);
     return mark_write(&mark, head, err) && file_pwrite(fd, head, MARK_SIZE, 0, err) &&
            sync_disk(fd, err);
 }
@@ -413,9 +427,13 @@ bool disk_take(const struct disk_order *order, struct disk *out, struct err *err
         if (!wipe(fd, order, &disk, err)) {
             return err_add(err, "wipe disk %s (%s)", disk.identity, disk.node);
         }
+        char asked[UUID_SIZE];
+
+        memcpy(asked, disk.asked, sizeof(asked));
         if (!disk_describe(disk.number, &disk, err)) {
             return false;
         }
+        memcpy(disk.asked, asked, sizeof(asked));
         disk.busy = false;
     }
     if (!disk_is_ours(&disk, order->cluster)) {

@@ -51,6 +51,7 @@ struct disk {
     char cluster[UUID_SIZE]; /* of the mark; "" without one */
     char host[DISK_TEXT];    /* the host's name in the mark; "" when the mark has none */
     char member[UUID_SIZE];  /* the disk's own UUID in the mark; "" without one */
+    char asked[UUID_SIZE];   /* the UUID that it was named by, which it keeps as its own; or "" */
 };
 
 /* ERR_INPUT: not exactly one name, or no whole disk; ERR_ABSENT: no such disk; ERR_CLASH: two disks

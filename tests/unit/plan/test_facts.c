@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "golden.h"
+#include "plan/disk.h"
 #include "plan/plan.h"
 
 static bool reads(const char *bytes, size_t length)
@@ -225,6 +226,48 @@ static void a_disk_is_found_by_each_of_its_names(void **state)
     assert_null(match(facts, DISK_BY_PATH, "/dev/sd"));
 }
 
+/* A disk whose label names no cluster yet, with the id that the store gives "identity". */
+static enum disk_owner owner_of(const char *identity, const struct blueprint_disk *wanted)
+{
+    static const char cluster[] = "22222222-2222-4222-8222-222222222222";
+    static const char format[] = "quoin-facts 1\n"
+                                 "disk /dev/sdb 8 16 1 512 512 %%\n"
+                                 "disk-id S1 0x5000c500000000aa %% %%\n"
+                                 "disk-link /dev/disk/by-id/ata-M_S1\n"
+                                 "disk-link /dev/disk/by-id/wwn-0x5000c500000000bb\n"
+                                 "disk-store %% %s\n"
+                                 "end\n";
+    AUTO(drop_facts) struct facts *facts = NULL;
+    struct err err = {0};
+    char id[UUID_SIZE];
+
+    uuid_derive(cluster, identity, id);
+    AUTO(drop_free) char *bytes = text_make(format, wanted ? wanted->id : id);
+
+    assert_true(facts_read(bytes, strlen(bytes), &facts, &err));
+    assert_int_equal(disk_owner(&facts->disks[0], NULL, wanted), DISK_NOBODY);
+    return disk_owner(&facts->disks[0], cluster, wanted);
+}
+
+static void a_member_of_an_interrupted_start_is_known_by_its_id(void **state)
+{
+    static const char *const ours[] = {"wwn-0x5000c500000000aa", "wwn-0x5000c500000000bb",
+                                       "serial-S1", "id-ata-M_S1", "path-/dev/sdb"};
+    const struct blueprint_disk asked = {
+        .by = DISK_BY_UUID, .id = (char *)(uintptr_t) "44444444-4444-4444-8444-444444444444"};
+    const struct blueprint_disk other = {
+        .by = DISK_BY_SERIAL, .id = (char *)(uintptr_t) "44444444-4444-4444-8444-444444444444"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(ours); i++) {
+        assert_int_equal(owner_of(ours[i], NULL), DISK_OURS);
+    }
+    assert_int_equal(owner_of("wwn-0x5000c500000000cc", NULL), DISK_NOBODY);
+    assert_int_equal(owner_of("path-/dev/sda", NULL), DISK_NOBODY);
+    assert_int_equal(owner_of("", &asked), DISK_OURS);
+    assert_int_equal(owner_of("", &other), DISK_NOBODY);
+}
+
 static void a_question_that_a_shell_would_obey_is_refused(void **state)
 {
     static const char *const words[] = {"x'; reboot; '", "$(x)", "`x`", "a b", "", "a\nb", "a\\"};
@@ -292,6 +335,7 @@ int main(void)
         cmocka_unit_test(lists_have_a_ceiling),
         cmocka_unit_test(what_a_terminal_obeys_does_not_arrive),
         cmocka_unit_test(a_disk_is_found_by_each_of_its_names),
+        cmocka_unit_test(a_member_of_an_interrupted_start_is_known_by_its_id),
         cmocka_unit_test(a_question_that_a_shell_would_obey_is_refused),
         cmocka_unit_test(the_script_runs_here_and_what_it_says_is_read),
         cmocka_unit_test(a_shell_without_extensions_runs_the_script),
