@@ -35,7 +35,7 @@ static bool digest_block(const void *block, struct digest *out)
 {
     unsigned char whole[SHA256_DIGEST_LENGTH];
 
-    if (!SHA256(block, BLOCK_SIZE, whole)) {
+    if (!SHA256(block, BLOCK_BYTES, whole)) {
         return false;
     }
     memcpy(out->bytes, whole, BLOCK_DIGEST);
@@ -112,7 +112,7 @@ static bool make_room(struct blocks *blocks, struct err *err)
 
 static bool add_block(struct blocks *blocks, const unsigned char *block, struct err *err)
 {
-    if (chunk_is_zero(block, BLOCK_SIZE)) {
+    if (chunk_is_zero(block, BLOCK_BYTES)) {
         return true;
     }
     if (!make_room(blocks, err)) {
@@ -135,9 +135,9 @@ struct blocks *blocks_new(void)
 bool blocks_add(struct blocks *blocks, const void *bytes, size_t length, struct err *err)
 {
     const unsigned char *at = bytes;
-    unsigned char last[BLOCK_SIZE] = {0};
+    unsigned char last[BLOCK_BYTES] = {0};
 
-    for (; length >= BLOCK_SIZE; at += BLOCK_SIZE, length -= BLOCK_SIZE) {
+    for (; length >= BLOCK_BYTES; at += BLOCK_BYTES, length -= BLOCK_BYTES) {
         if (!add_block(blocks, at, err)) {
             return false;
         }
@@ -161,7 +161,7 @@ bool blocks_add_file(struct blocks *blocks, int fd, struct err *err)
         if (data < 0 && errno == ENXIO) {
             break;
         }
-        at = data < 0 ? at : data / BLOCK_SIZE * BLOCK_SIZE;
+        at = data < 0 ? at : data / BLOCK_BYTES * BLOCK_BYTES;
         size_t length = size - at < (off_t)CHUNK_SIZE ? (size_t)(size - at) : CHUNK_SIZE;
 
         if (!file_pread(fd, chunk, length, at, err) || !blocks_add(blocks, chunk, length, err)) {

@@ -18,7 +18,7 @@
 #include "base/auto.h"
 #include "base/err.h"
 
-#define BLOCK_SIZE   4096u
+#define BLOCK_BYTES  4096u
 #define BLOCK_DIGEST 12u
 /* 16 GiB of blocks that differ and are not zeros: 48 MiB of digests. */
 #define BLOCKS_MAX (4u << 20)
@@ -29,7 +29,7 @@ struct blocks;
 
 /* An empty set. */
 struct blocks *blocks_new(void);
-/* `length` bytes that begin at a multiple of BLOCK_SIZE; a shorter last block is filled up with
+/* `length` bytes that begin at a multiple of BLOCK_BYTES; a shorter last block is filled up with
  * zeros. ERR_INPUT: more than BLOCKS_MAX different blocks. */
 bool blocks_add(struct blocks *blocks, const void *bytes, size_t length, struct err *err);
 /* All of a file or block device, holes skipped. */
@@ -40,7 +40,7 @@ bool blocks_write(struct blocks *blocks, unsigned char **out, size_t *out_length
 bool blocks_read(const unsigned char *bytes, size_t length, struct blocks **out, struct err *err);
 /* How many different blocks. */
 size_t blocks_count(struct blocks *blocks);
-/* Is this block of BLOCK_SIZE bytes one of them? Only after blocks_count, blocks_write or
+/* Is this block of BLOCK_BYTES bytes one of them? Only after blocks_count, blocks_write or
  * blocks_read put them in order; then from any thread. */
 bool blocks_has(const struct blocks *blocks, const void *block);
 void blocks_free(struct blocks *blocks);

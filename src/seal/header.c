@@ -21,6 +21,10 @@
 #define CIPHER_MODE "xts-plain64"
 #define SECTOR      4096u
 #define MAX_COUNT   ((int64_t)1 << 53)
+/* libcryptsetup's own size of the metadata. Room for four keyslots: a deep rekey needs two and some
+ * space; all of the 4 MiB would be filled with random bytes, which takes longer than all else. */
+#define METADATA_SIZE 16384u
+#define KEYSLOTS_SIZE (1u << 20)
 
 /* ---- derived keys ---- */
 
@@ -221,6 +225,9 @@ static bool luks_format(struct luks *luks, const struct header_plan *plan, const
     const char *key = (const char *)secret_look(dek);
     int code = crypt_set_data_offset(luks->device, HEADER_SIZE / 512);
 
+    if (code == 0) {
+        code = crypt_set_metadata_size(luks->device, METADATA_SIZE, KEYSLOTS_SIZE);
+    }
     if (code == 0) {
         code = crypt_format(luks->device, CRYPT_LUKS2, CIPHER, CIPHER_MODE, plan->uuid, key,
                             HEADER_DEK_SIZE, &params);

@@ -153,8 +153,7 @@ struct variable {
     json_t *salt, *digest_salt, *digest, *token;
 };
 
-/* libcryptsetup's layout for a 512-bit key: 4,000 stripes in the keyslot, and all of the space in
- * front of the payload for keyslots. */
+/* libcryptsetup's layout for a 512-bit key: 4,000 stripes in the keyslot; 1 MiB for keyslots. */
 static json_t *shape(const struct variable *in)
 {
     return json_pack(
@@ -172,7 +171,7 @@ static json_t *shape(const struct variable *in)
         "encryption", "aes-xts-plain64", "sector_size", 4096, /**/
         "digests", "0", "type", "pbkdf2", "keyslots", "0", "segments", "0", "hash", "sha256",
         "iterations", (int)HEADER_ITERATIONS, "salt", in->digest_salt, "digest", in->digest, /**/
-        "config", "json_size", "12288", "keyslots_size", "4161536");
+        "config", "json_size", "12288", "keyslots_size", "1048576");
 }
 
 static json_t *at(const json_t *value, const char *a, const char *b, const char *c)

@@ -16,13 +16,13 @@
 #define METADATA_BLOCKS 8u
 
 /* Four counts side by side, so that equal neighbours do not wait for each other. */
-double proof_chi_square(const unsigned char block[BLOCK_SIZE])
+double proof_chi_square(const unsigned char block[BLOCK_BYTES])
 {
-    const double expected = BLOCK_SIZE / 256.0;
+    const double expected = BLOCK_BYTES / 256.0;
     uint16_t counts[4][256] = {0};
     double sum = 0;
 
-    for (size_t i = 0; i < BLOCK_SIZE; i += 4) {
+    for (size_t i = 0; i < BLOCK_BYTES; i += 4) {
         counts[0][block[i]]++;
         counts[1][block[i + 1]]++;
         counts[2][block[i + 2]]++;
@@ -71,10 +71,10 @@ static bool mark_allocated(void *context, uint64_t offset, uint64_t length, stru
 static void examine_blocks(const struct proof *proof, const unsigned char *bytes, size_t length,
                            uint64_t offset, uint64_t even_from, struct proof_result *out)
 {
-    for (size_t at = 0; at + BLOCK_SIZE <= length; at += BLOCK_SIZE) {
+    for (size_t at = 0; at + BLOCK_BYTES <= length; at += BLOCK_BYTES) {
         const unsigned char *block = bytes + at;
 
-        if (chunk_is_zero(block, BLOCK_SIZE)) {
+        if (chunk_is_zero(block, BLOCK_BYTES)) {
             out->zero_blocks++;
             continue;
         }
@@ -120,7 +120,7 @@ static bool examine_chunk(struct examination *examination, unsigned char *bytes,
     if (index == 0) {
         examine_header(proof, bytes, length, out);
     }
-    examine_blocks(proof, bytes, length, offset, METADATA_BLOCKS * (uint64_t)BLOCK_SIZE, out);
+    examine_blocks(proof, bytes, length, offset, METADATA_BLOCKS * (uint64_t)BLOCK_BYTES, out);
     return true;
 }
 
@@ -214,12 +214,13 @@ bool proof(const struct proof *proof, struct proof_result *out, struct err *err)
 /* Whole blocks from the front, and the last 4 KiB once more from the end. */
 static bool all_even(const unsigned char *bytes, size_t length)
 {
-    for (size_t at = 0; at + BLOCK_SIZE <= length; at += BLOCK_SIZE) {
+    for (size_t at = 0; at + BLOCK_BYTES <= length; at += BLOCK_BYTES) {
         if (proof_chi_square(bytes + at) > PROOF_CHI_SQUARE) {
             return false;
         }
     }
-    return length < BLOCK_SIZE || proof_chi_square(bytes + length - BLOCK_SIZE) <= PROOF_CHI_SQUARE;
+    return length < BLOCK_BYTES ||
+           proof_chi_square(bytes + length - BLOCK_BYTES) <= PROOF_CHI_SQUARE;
 }
 
 bool proof_chest(const unsigned char *bytes, size_t length, const char *vm, struct err *err)

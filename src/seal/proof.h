@@ -60,6 +60,6 @@ bool proof(const struct proof *proof, struct proof_result *out, struct err *err)
  * that what follows the part in clear is even. False when it is not; `err` says why. */
 bool proof_chest(const unsigned char *bytes, size_t length, const char *vm, struct err *err);
 /* Chi-square of the byte counts of one block. */
-double proof_chi_square(const unsigned char block[BLOCK_SIZE]);
+double proof_chi_square(const unsigned char block[BLOCK_BYTES]);
 
 #endif

@@ -14,7 +14,7 @@ static void judge(const uint8_t *data, size_t size)
 {
     AUTO(drop_blocks) struct blocks *blocks = NULL;
     AUTO(drop_free) unsigned char *again = NULL;
-    static const unsigned char zeros[BLOCK_SIZE];
+    static const unsigned char zeros[BLOCK_BYTES];
     size_t length = 0;
     struct err err = {0};
 

@@ -7,39 +7,39 @@
 
 static void blocks_are_found_again_and_others_are_not(void **state)
 {
-    AUTO(drop_free) unsigned char *bytes = text_room(64, BLOCK_SIZE);
+    AUTO(drop_free) unsigned char *bytes = text_room(64, BLOCK_BYTES);
     AUTO(drop_blocks) struct blocks *blocks = blocks_new();
     struct err err = {0};
 
     (void)state;
-    plain_fill(bytes, 32 * BLOCK_SIZE, 7); /* the other half stays zeros */
-    assert_true(blocks_add(blocks, bytes, 64 * BLOCK_SIZE, &err));
+    plain_fill(bytes, 32 * BLOCK_BYTES, 7); /* the other half stays zeros */
+    assert_true(blocks_add(blocks, bytes, 64 * BLOCK_BYTES, &err));
     assert_int_equal(blocks_count(blocks), 32);
     for (size_t i = 0; i < 32; i++) {
-        assert_true(blocks_has(blocks, bytes + i * BLOCK_SIZE));
+        assert_true(blocks_has(blocks, bytes + i * BLOCK_BYTES));
     }
-    assert_false(blocks_has(blocks, bytes + 40 * (size_t)BLOCK_SIZE));
+    assert_false(blocks_has(blocks, bytes + 40 * (size_t)BLOCK_BYTES));
     bytes[100] ^= 1;
     assert_false(blocks_has(blocks, bytes));
 }
 
 static void equal_blocks_count_once(void **state)
 {
-    AUTO(drop_free) unsigned char *bytes = text_room(1, BLOCK_SIZE);
+    AUTO(drop_free) unsigned char *bytes = text_room(1, BLOCK_BYTES);
     AUTO(drop_blocks) struct blocks *blocks = blocks_new();
     struct err err = {0};
 
     (void)state;
-    plain_fill(bytes, BLOCK_SIZE, 7);
+    plain_fill(bytes, BLOCK_BYTES, 7);
     for (int i = 0; i < 10000; i++) {
-        assert_true(blocks_add(blocks, bytes, BLOCK_SIZE, &err));
+        assert_true(blocks_add(blocks, bytes, BLOCK_BYTES, &err));
     }
     assert_int_equal(blocks_count(blocks), 1);
 }
 
 static void a_short_last_block_is_filled_up_with_zeros(void **state)
 {
-    unsigned char block[BLOCK_SIZE] = {0};
+    unsigned char block[BLOCK_BYTES] = {0};
     AUTO(drop_blocks) struct blocks *blocks = blocks_new();
     struct err err = {0};
 
@@ -55,7 +55,7 @@ static void a_file_gives_the_blocks_of_its_data(void **state)
     const struct extent extents[] = {{4096, 8192}, {9u << 20, 4096}, {(20u << 20) - 100, 100}};
     AUTO(drop_fd) int fd = scratch_image("blocks", 20u << 20, extents, COUNT_OF(extents));
     AUTO(drop_blocks) struct blocks *blocks = blocks_new();
-    unsigned char block[BLOCK_SIZE];
+    unsigned char block[BLOCK_BYTES];
     struct err err = {0};
 
     (void)state;
@@ -69,21 +69,21 @@ static void a_file_gives_the_blocks_of_its_data(void **state)
 
 static void a_set_travels(void **state)
 {
-    AUTO(drop_free) unsigned char *plain = text_room(500, BLOCK_SIZE), *bytes = NULL;
+    AUTO(drop_free) unsigned char *plain = text_room(500, BLOCK_BYTES), *bytes = NULL;
     AUTO(drop_blocks) struct blocks *blocks = blocks_new(), *again = NULL, *empty = blocks_new();
     AUTO(drop_free) unsigned char *nothing = NULL;
     size_t length = 0;
     struct err err = {0};
 
     (void)state;
-    plain_fill(plain, 500 * (size_t)BLOCK_SIZE, 3);
-    assert_true(blocks_add(blocks, plain, 500 * (size_t)BLOCK_SIZE, &err));
+    plain_fill(plain, 500 * (size_t)BLOCK_BYTES, 3);
+    assert_true(blocks_add(blocks, plain, 500 * (size_t)BLOCK_BYTES, &err));
     assert_true(blocks_write(blocks, &bytes, &length, &err));
     assert_int_equal(length, 24 + 500 * BLOCK_DIGEST + 32);
     assert_true(blocks_read(bytes, length, &again, &err));
     assert_int_equal(blocks_count(again), 500);
     for (size_t i = 0; i < 500; i++) {
-        assert_true(blocks_has(again, plain + i * BLOCK_SIZE));
+        assert_true(blocks_has(again, plain + i * BLOCK_BYTES));
     }
     blocks_free(TAKE(again));
     assert_true(blocks_write(empty, &nothing, &length, &err));
@@ -94,14 +94,14 @@ static void a_set_travels(void **state)
 
 static void a_set_changed_anywhere_or_cut_is_refused(void **state)
 {
-    AUTO(drop_free) unsigned char *plain = text_room(5, BLOCK_SIZE), *bytes = NULL;
+    AUTO(drop_free) unsigned char *plain = text_room(5, BLOCK_BYTES), *bytes = NULL;
     AUTO(drop_blocks) struct blocks *blocks = blocks_new(), *again = NULL;
     size_t length = 0;
     struct err err = {0};
 
     (void)state;
-    plain_fill(plain, 5 * BLOCK_SIZE, 3);
-    assert_true(blocks_add(blocks, plain, 5 * BLOCK_SIZE, &err));
+    plain_fill(plain, 5 * BLOCK_BYTES, 3);
+    assert_true(blocks_add(blocks, plain, 5 * BLOCK_BYTES, &err));
     assert_true(blocks_write(blocks, &bytes, &length, &err));
     for (size_t i = 0; i < length; i++) {
         bytes[i] ^= 0x40;
