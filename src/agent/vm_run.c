@@ -150,39 +150,6 @@ static bool want(struct vm *vm, const char *wanted, struct err *err)
     return vm_save(vm, err);
 }
 
-static bool start_now(struct vm *vm, struct hv *hv, struct err *err)
-{
-    AUTO(drop_start) struct start start = {0};
-
-    return prepare(vm, &start, err) && files_put(vm->uuid, vm->files, err) &&
-           vm->agent->hypervisor->start(hv, &start.domain, &start.keys, err);
-}
-
-static bool start_when_off(struct vm *vm, bool *out_started, struct err *err)
-{
-    const struct hypervisor *hypervisor = vm->agent->hypervisor;
-    struct hv_look look = {0};
-    struct hv *hv = NULL;
-
-    if (!agent_hv(vm->agent, &hv, err) || !hypervisor->look(hv, vm->uuid, &look, err)) {
-        return false;
-    }
-    *out_started = look.state != HV_RUNNING;
-    if (look.state == HV_CRASHED && !hypervisor->destroy(hv, vm->uuid, err)) {
-        return false;
-    }
-    if (!want(vm, "running", err) || (*out_started && !start_now(vm, hv, err))) {
-        return false;
-    }
-    return watch(vm, err);
-}
-
-bool vm_start(struct vm *vm, bool *out_started, struct err *err)
-{
-    return (vm_open(vm, err) && start_when_off(vm, out_started, err)) ||
-           err_add(err, "start VM '%s'", vm->uuid);
-}
-
 static bool keep_files(struct vm *vm, struct err *err)
 {
     struct secret *files = NULL;
@@ -201,6 +168,45 @@ static bool keep_files(struct vm *vm, struct err *err)
     vm->files = files;
     pthread_mutex_unlock(&vm->lock);
     return vm_save(vm, err) && files_clear(vm->uuid, err);
+}
+
+/* One that ran here until now may have changes that are not in its home yet, and its watch looks at
+ * folders that files_put replaces. A paused one goes on with the files that it has. */
+static bool start_now(struct vm *vm, struct hv *hv, enum hv_state state, struct err *err)
+{
+    AUTO(drop_start) struct start start = {0};
+    bool off = state != HV_PAUSED;
+
+    if (off && vm->watch && !keep_files(vm, err)) {
+        return false;
+    }
+    return prepare(vm, &start, err) && (!off || files_put(vm->uuid, vm->files, err)) &&
+           vm->agent->hypervisor->start(hv, &start.domain, &start.keys, err);
+}
+
+static bool start_when_off(struct vm *vm, bool *out_started, struct err *err)
+{
+    const struct hypervisor *hypervisor = vm->agent->hypervisor;
+    struct hv_look look = {0};
+    struct hv *hv = NULL;
+
+    if (!agent_hv(vm->agent, &hv, err) || !hypervisor->look(hv, vm->uuid, &look, err)) {
+        return false;
+    }
+    *out_started = look.state != HV_RUNNING;
+    if (look.state == HV_CRASHED && !hypervisor->destroy(hv, vm->uuid, err)) {
+        return false;
+    }
+    if (!want(vm, "running", err) || (*out_started && !start_now(vm, hv, look.state, err))) {
+        return false;
+    }
+    return watch(vm, err);
+}
+
+bool vm_start(struct vm *vm, bool *out_started, struct err *err)
+{
+    return (vm_open(vm, err) && start_when_off(vm, out_started, err)) ||
+           err_add(err, "start VM '%s'", vm->uuid);
 }
 
 bool vm_stop(struct vm *vm, bool *out_stopped, struct err *err)
