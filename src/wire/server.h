@@ -45,7 +45,8 @@ struct server_conf {
     unsigned idle_seconds;        /* until a silent connection is closed; 0 means 60 */
 };
 
-/* ERR_CLASH: address or socket in use (a stale socket file is replaced). */
+/* ERR_CLASH: address or socket in use (a stale socket file is replaced). From then on the process
+ * ignores SIGPIPE. */
 bool server_start(const struct server_conf *conf, struct server **out, struct err *err);
 /* The TCP port it listens on. */
 unsigned server_port(const struct server *server);
@@ -73,6 +74,8 @@ bool request_secret(struct request *request, size_t max, struct secret **out, st
 /* A reply is one of these, or any number of lines; a second one is a fault and is dropped.
  * `json` is borrowed. */
 void reply_json(struct request *request, unsigned status, const json_t *json);
+/* With the status of its kind; after lines, a last line {"error":{…}}, which client_ask turns into
+ * its failure. Also logs it. */
 void reply_err(struct request *request, const struct err *err);
 /* 204, nothing to say. */
 void reply_empty(struct request *request);

@@ -27,8 +27,9 @@ struct ssh_target {
     unsigned seconds;     /* until connected; 0 means 15 */
 };
 
-/* ERR_AWAY: not reached; ERR_CLASH: another host key than pinned, both are named; ERR_DENIED: no
- * login. */
+/* Called in a thread that lives as long as the connection shall: the connection ends with it, so
+ * that none is left behind. ERR_AWAY: not reached; ERR_CLASH: another host key than pinned, both
+ * are named; ERR_DENIED: no login. */
 bool ssh_open(const struct ssh_target *target, struct ssh **out, struct err *err);
 void ssh_close(struct ssh *ssh);
 DROP(ssh, struct ssh *, ssh_close);
