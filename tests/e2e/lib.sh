@@ -11,6 +11,7 @@ quoin=$top/build/quoin
 blueprint=$top/blueprints/one-host.yaml
 state=${QUOIN_E2E_STATE:-$top/build/e2e/state}
 work=$(mktemp -d "${TMPDIR:-/tmp}/quoin-e2e.XXXXXX")
+# shellcheck disable=SC2034 # for the tests
 lab_folder=$("$top/lab/lab" status -o json | jq -r .folder)
 count=0
 failures=0
