@@ -18,12 +18,9 @@ static const char *const wanted_packages[] = {"libvirt-daemon-system",
                                               "systemd",
                                               "openssh-server",
                                               NULL};
-/* Ceph's monitors (both protocols) and the agent's door. */
-static const char *const wanted_ports[] = {"3300", "6789", "7443", NULL};
-
 struct asking {
     const struct blueprint_host *host;
-    const struct facts_question *question;
+    const char *script;
     struct remote *remote;
     struct facts *facts;
     struct host_answer answer;
@@ -37,7 +34,7 @@ static void *ask(void *context)
     struct err err = {0};
 
     if (!remote_open(asking->host, &asking->remote, &err) ||
-        !remote_look(asking->remote, asking->question, &asking->facts, &asking->answer.began,
+        !remote_look(asking->remote, asking->script, &asking->facts, &asking->answer.began,
                      &asking->answer.ended, &err)) {
         asking->answer.err = err;
         return NULL;
@@ -61,29 +58,19 @@ static void ask_all(struct asking *askings, size_t count)
     }
 }
 
-static const char **host_names(const struct blueprint *blueprint)
-{
-    const char **names = text_room(blueprint->host_count + 1, sizeof(*names));
-
-    for (size_t i = 0; i < blueprint->host_count; i++) {
-        names[i] = blueprint->hosts[i].name;
-    }
-    return names;
-}
-
 bool deploy_look(struct deploy *deploy, bool boot, struct findings *findings, struct err *err)
 {
     const struct blueprint *blueprint = deploy->blueprint;
     size_t count = blueprint->host_count;
-    AUTO(drop_free) const char **names = host_names(blueprint);
     AUTO(drop_free) struct asking *askings = text_room(count, sizeof(*askings));
-    const struct facts_question question = {
-        .packages = wanted_packages, .names = names, .ports = wanted_ports, .no_boot = !boot};
+    AUTO(drop_free) char *script = NULL;
 
-    (void)err;
+    if (!plan_question(blueprint, wanted_packages, boot, &script, err)) {
+        return false;
+    }
     for (size_t i = 0; i < count; i++) {
         askings[i].host = &blueprint->hosts[i];
-        askings[i].question = &question;
+        askings[i].script = script;
     }
     ask_all(askings, count);
     deploy->remotes = text_room(count, sizeof(*deploy->remotes));

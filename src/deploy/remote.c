@@ -46,15 +46,10 @@ static double clock_now(void)
     return (double)now.tv_sec + (double)now.tv_usec / 1e6;
 }
 
-bool remote_look(struct remote *remote, const struct facts_question *question,
-                 struct facts **out_facts, double *out_began, double *out_ended, struct err *err)
+bool remote_look(struct remote *remote, const char *script, struct facts **out_facts,
+                 double *out_began, double *out_ended, struct err *err)
 {
-    AUTO(drop_free) char *script = NULL;
     AUTO(drop_run_result) struct run_result said = {0};
-
-    if (!facts_script(question, &script, err)) {
-        return false;
-    }
     const struct run run = {.argv = RUN("sh", "-s"),
                             .input = script,
                             .input_length = strlen(script),

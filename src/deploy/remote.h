@@ -23,9 +23,10 @@ bool remote_open(const struct blueprint_host *host, struct remote **out, struct 
 void remote_close(struct remote *remote);
 DROP(remote, struct remote *, remote_close);
 
-/* What the host says of itself, with our clock around the asking. Changes nothing there. */
-bool remote_look(struct remote *remote, const struct facts_question *question,
-                 struct facts **out_facts, double *out_began, double *out_ended, struct err *err);
+/* What the host says of itself, asked by `script` (plan_question), with our clock around the
+ * asking. Changes nothing there. */
+bool remote_look(struct remote *remote, const char *script, struct facts **out_facts,
+                 double *out_began, double *out_ended, struct err *err);
 /* The agent's package of this build, installed unless it is there already. */
 bool remote_install(struct remote *remote, bool *out_changed, struct err *err);
 /* Opens the tunnel and the client; ERR_ABSENT when no agent is installed. Twice is nothing. */
