@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One OSD a disk. Its UUID follows from the cluster and the disk's identity, so that a second run,
- * or another host into which the disk was moved, finds the same OSD again. A disk whose label says
- * that it was made whole is never made anew: its folder is written again from the label.
+ * One OSD a disk. Its UUID is the disk's own, which follows from the cluster and the disk's name,
+ * so that a second run, or another host into which the disk was moved, finds the same OSD again. A
+ * disk whose label says that it was made whole is never made anew: its folder is written again from
+ * the label.
  */
 #include <errno.h>
 #include <fcntl.h>
