@@ -26,6 +26,9 @@ extern const struct image_io ceph_io;
 extern const struct store_objects ceph_objects;
 bool ceph_look(const struct store_conf *conf, struct store_health *out, struct err *err);
 bool ceph_holes(struct store *store, bool *out_hold, struct err *err);
+/* An encrypted image of `size` bytes under a key that nobody keeps, open for writing. */
+bool ceph_scratch_disk(struct store *store, const char *name, uint64_t size,
+                       const struct secret *passphrase, struct image **out, struct err *err);
 bool ceph_fence(struct store *store, const char *image, struct err *err);
 
 /* ceph_conf: the file of settings. */

@@ -15,25 +15,29 @@
 
 DROP(dir, DIR *, closedir);
 
-/* The 22nd word of /proc/PID/stat (proc(5)): with the PID it names a process for good; 0: none. */
+/* Of /proc/PID/stat (proc(5)). */
+#define START_FIELD 22u
+/* When the process was started: with the PID it names a process for good; 0: none. */
 static unsigned long long start_time(long pid)
 {
     AUTO(drop_free) char *path = text_make("/proc/%ld/stat", pid);
     AUTO(drop_free) char *text = NULL;
     struct err ignored = {0};
-    unsigned long long time = 0;
 
     if (!file_read(path, 4096, &text, NULL, &ignored)) {
         return 0;
     }
     const char *at = strrchr(text, ')'); /* the name before it may hold anything */
+    char *rest = NULL;
+    unsigned field = 2;
 
-    return at && sscanf(at + 1,
-                        " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-                        "%*d %llu",
-                        &time) == 1
-               ? time
-               : 0;
+    for (char *word = at ? strtok_r(text + (at - text) + 1, " ", &rest) : NULL; word;
+         word = strtok_r(NULL, " ", &rest)) {
+        if (++field == START_FIELD) {
+            return strtoull(word, NULL, 10);
+        }
+    }
+    return 0;
 }
 
 static char *notes_folder(const struct store_conf *conf)
@@ -53,7 +57,17 @@ static void boot_id(char out[UUID_SIZE])
     }
 }
 
-/* Notes are named BOOT.PID-START-NUMBER, so that one process can have several connections. */
+/* BOOT.PID-START-NUMBER: one process may have several connections. */
+static char *note_name(void)
+{
+    static atomic_uint number;
+    long pid = (long)getpid();
+    char boot[UUID_SIZE];
+
+    boot_id(boot);
+    return text_make("%s.%ld-%llu-%u", boot, pid, start_time(pid), atomic_fetch_add(&number, 1));
+}
+
 static bool is_alive(const char *note)
 {
     char now[UUID_SIZE];
@@ -69,12 +83,9 @@ static bool is_alive(const char *note)
 bool ceph_client_note(const struct store_conf *conf, rados_t cluster, char **out_path,
                       struct err *err)
 {
-    static atomic_uint number;
     AUTO(drop_free) char *folder = notes_folder(conf);
-    long pid = (long)getpid();
-    AUTO(drop_free)
-    char *path =
-        text_make("%s/%ld-%llu-%u", folder, pid, start_time(pid), atomic_fetch_add(&number, 1));
+    AUTO(drop_free) char *name = note_name();
+    AUTO(drop_free) char *path = text_make("%s/%s", folder, name);
     char *addresses = NULL;
     int r = rados_getaddrs(cluster, &addresses);
 

@@ -53,26 +53,27 @@ static bool format(int fd, const struct secret *passphrase, struct err *err)
 }
 
 /* A header for a disk that nobody will ever use, made in memory. */
-static bool write_header(const struct medium *raw, const struct secret *passphrase, struct err *err)
+static bool write_header(const struct medium *raw, uint64_t size, const struct secret *passphrase,
+                         struct err *err)
 {
     AUTO(drop_fd) int fd = memfd_create("quoin-holes", MFD_CLOEXEC);
     AUTO(drop_free) char *header = text_room(1, STORE_HEADER);
 
-    if (fd < 0 || ftruncate(fd, (off_t)(STORE_HEADER + DISK)) != 0) {
+    if (fd < 0 || ftruncate(fd, (off_t)(STORE_HEADER + size)) != 0) {
         return err_set(err, ERR_SYSTEM, "no memory for a LUKS2 header");
     }
     return format(fd, passphrase, err) && file_pread(fd, header, STORE_HEADER, 0, err) &&
            medium_write(raw, 0, header, STORE_HEADER, err) && raw->io->flush(raw->image, err);
 }
 
-static bool make_disk(struct store *store, const char *name, const struct secret *passphrase,
-                      struct image **out, struct err *err)
+bool ceph_scratch_disk(struct store *store, const char *name, uint64_t size,
+                       const struct secret *passphrase, struct image **out, struct err *err)
 {
     AUTO(drop_image) struct image *raw = NULL;
 
-    return ceph_images.create(store, name, STORE_HEADER + DISK, err) &&
+    return ceph_images.create(store, name, STORE_HEADER + size, err) &&
            ceph_images.open(store, name, NULL, true, &raw, err) &&
-           write_header(&(struct medium){&ceph_io, raw}, passphrase, err) &&
+           write_header(&(struct medium){&ceph_io, raw}, size, passphrase, err) &&
            ceph_images.open(store, name, passphrase, true, out, err);
 }
 
@@ -167,7 +168,7 @@ bool ceph_holes(struct store *store, bool *out_hold, struct err *err)
     if (!secret_random(32, &random, err) || !secret_to_hex(random, &passphrase, err)) {
         return false;
     }
-    bool tried = make_disk(store, name, passphrase, &disk, err) &&
+    bool tried = ceph_scratch_disk(store, name, DISK, passphrase, &disk, err) &&
                  try_holes(&(struct medium){&ceph_io, disk}, out_hold, err);
 
     ceph_images.close(disk);

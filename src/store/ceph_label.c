@@ -83,8 +83,8 @@ static void learn(const char *name, size_t name_length, const char *value, size_
             copy(value, length, known[i].out, known[i].room);
         }
     }
-    if (name_length == strlen("mkfs_done") && !memcmp(name, "mkfs_done", name_length)) {
-        label->done = length == 3 && !memcmp(value, "yes", 3);
+    if (name_length == strlen("ready") && !memcmp(name, "ready", name_length)) {
+        label->ready = length == strlen("ready") && !memcmp(value, "ready", length);
     }
 }
 
@@ -127,7 +127,7 @@ static bool read_struct(const unsigned char *head, struct ceph_label *label)
 
 bool ceph_label_read(const unsigned char *head, size_t length, struct ceph_label *out)
 {
-    struct ceph_label label = {.done = false}, bare = label;
+    struct ceph_label label = {.whole = false}, bare = label;
 
     if (length < LABEL_SIZE || memcmp(head, LABEL_MAGIC, strlen(LABEL_MAGIC)) != 0) {
         return false;
@@ -137,9 +137,7 @@ bool ceph_label_read(const unsigned char *head, size_t length, struct ceph_label
         bare.osd[0] = '\0';
     }
     label = bare;
-    if (!read_struct(head, &label) || (label.cluster[0] && !uuid_valid(label.cluster))) {
-        label = bare;
-    }
-    *out = label;
+    label.whole = read_struct(head, &label) && (!label.cluster[0] || uuid_valid(label.cluster));
+    *out = label.whole ? label : bare;
     return true;
 }

@@ -16,10 +16,11 @@ struct ceph_label {
     char osd[UUID_SIZE];
     char cluster[UUID_SIZE]; /* "" while ceph-osd --mkfs has not come so far */
     char number[16];         /* "whoami"; "" likewise */
-    bool done;               /* ceph-osd --mkfs came to its end */
+    bool whole;              /* struct and checksum are right; otherwise only `osd` is known */
+    bool ready;              /* ceph-osd --mkfs came to its end: there may be data */
 };
 
-/* False: no such label. A label whose struct or checksum is broken has only `osd`. */
+/* False: no such label. */
 bool ceph_label_read(const unsigned char *head, size_t length, struct ceph_label *out);
 
 #endif

@@ -40,20 +40,35 @@ static bool reserve(rados_t cluster, struct osd *osd, struct err *err)
     return true;
 }
 
-static bool read_label(const struct disk *disk, struct ceph_label *out, struct err *err)
+/* What the disk holds: nothing (`*out_ready` false) or this OSD. A start that was interrupted goes
+ * back to nothing; a damaged label may have data behind it, and is left alone. */
+static bool look_at_label(const struct disk_order *order, struct disk *disk, bool *out_ready,
+                          struct err *err)
 {
-    AUTO(drop_fd) int fd = open(disk->node, O_RDONLY | O_CLOEXEC);
     unsigned char head[MARK_SIZE];
+    struct ceph_label label;
+    AUTO(drop_fd) int fd = open(disk->node, O_RDONLY | O_CLOEXEC);
 
-    *out = (struct ceph_label){.done = false};
     if (fd < 0) {
         return err_errno(err, errno, "open %s", disk->node);
     }
     if (!file_pread(fd, head, sizeof(head), 0, err)) {
         return false;
     }
-    (void)ceph_label_read(head, sizeof(head), out);
-    return true;
+    *out_ready = false;
+    if (!ceph_label_read(head, sizeof(head), &label)) {
+        return true;
+    }
+    if (!label.whole) {
+        (void)err_set(err, ERR_CLASH, "the label of disk %s (%s) is damaged", disk->identity,
+                      disk->node);
+        return err_mend(err, "Look at it with ceph-bluestore-tool; or clear the disk by hand if "
+                             "nothing on it is needed.");
+    }
+    *out_ready = label.ready;
+    drop_fd(&fd);
+    fd = -1;
+    return label.ready || disk_take_again(order, disk, err);
 }
 
 static bool own_device(const struct disk *disk, struct err *err)
@@ -94,41 +109,40 @@ static bool fetch_keyring(rados_t cluster, const struct osd *osd, const char *fo
                               path, user, group, err);
 }
 
-/* From nothing, or from a disk that already is this OSD. */
-static bool fill_folder(const struct store_conf *conf, const struct osd *osd,
-                        const struct disk *disk, const char *folder, struct err *err)
+static bool prime_folder(const struct disk *disk, const char *folder, struct err *err)
+{
+    return ceph_program(RUN("setpriv", "--reuid", ACCOUNT, "--regid", ACCOUNT, "--init-groups",
+                            "ceph-bluestore-tool", "prime-osd-dir", "--path", folder, "--dev",
+                            disk->link),
+                        60, err);
+}
+
+static bool make_anew(const struct store_conf *conf, const struct osd *osd, const char *folder,
+                      struct err *err)
 {
     AUTO(drop_free) char *file = ceph_path(conf, "/etc/ceph/ceph.conf");
     AUTO(drop_free) char *keyring = text_make("%s/keyring", folder);
-    struct ceph_label label;
 
-    if (!read_label(disk, &label, err)) {
-        return false;
-    }
-    if (label.done) {
-        return ceph_program(RUN("setpriv", "--reuid", ACCOUNT, "--regid", ACCOUNT, "--init-groups",
-                                "ceph-bluestore-tool", "prime-osd-dir", "--path", folder, "--dev",
-                                disk->link),
-                            60, err);
-    }
     return ceph_program(RUN("ceph-osd", "-c", file, "-i", osd->id, "--mkfs", "--osd-uuid",
                             osd->uuid, "--osd-data", folder, "--keyring", keyring, "--setuser",
                             ACCOUNT, "--setgroup", ACCOUNT),
                         ceph_seconds(conf), err);
 }
 
-static bool make_folder(const struct store_conf *conf, rados_t cluster, const struct osd *osd,
-                        const struct disk *disk, struct err *err)
+static bool make_folder(const struct store_conf *conf, const struct disk_order *order,
+                        rados_t cluster, const struct osd *osd, struct disk *disk, struct err *err)
 {
     AUTO(drop_free) char *path = ceph_path(conf, "/var/lib/ceph/osd/ceph-%s", osd->id);
     AUTO(drop_free) char *beside = text_make("%s.new", path);
+    bool ready = false;
 
     if (file_exists(path)) {
         return link_block(disk, path, err);
     }
-    if (!ceph_folder(beside, true, err) || !fetch_keyring(cluster, osd, beside, err) ||
-        !link_block(disk, beside, err) || !own_device(disk, err) ||
-        !fill_folder(conf, osd, disk, beside, err)) {
+    if (!look_at_label(order, disk, &ready, err) || !ceph_folder(beside, true, err) ||
+        !fetch_keyring(cluster, osd, beside, err) || !link_block(disk, beside, err) ||
+        !own_device(disk, err) ||
+        !(ready ? prime_folder(disk, beside, err) : make_anew(conf, osd, beside, err))) {
         return err_add(err, "make disk %s a member", disk->identity);
     }
     return rename(beside, path) == 0 || err_errno(err, errno, "make '%s'", path);
@@ -148,7 +162,7 @@ bool ceph_osd_make(const struct store_conf *conf, const struct disk_order *order
     memcpy(osd.uuid, disk.member, sizeof(osd.uuid));
     progress_tell(progress, 20, "make the disk a member");
     if (!ceph_connect(conf, CEPH_ADMIN, SECONDS, &cluster, err) || !reserve(cluster, &osd, err) ||
-        !make_folder(conf, cluster, &osd, &disk, err)) {
+        !make_folder(conf, order, cluster, &osd, &disk, err)) {
         return false;
     }
     progress_tell(progress, 80, "start the disk's daemon");

@@ -411,6 +411,15 @@ static bool is_taken(const struct disk *disk, const char *cluster)
     return disk_is_ours(disk, cluster) && strcmp(disk->content_name, "quoin") != 0;
 }
 
+bool disk_take_again(const struct disk_order *order, struct disk *disk, struct err *err)
+{
+    AUTO(drop_fd) int fd = -1;
+
+    return (disk_is_ours(disk, order->cluster) ||
+            err_set(err, ERR_BUG, "disk %s is not ours", disk->identity)) &&
+           open_alone(disk, &fd, err) && wipe(fd, order, disk, err);
+}
+
 bool disk_take(const struct disk_order *order, struct disk *out, struct err *err)
 {
     AUTO(drop_fd) int fd = -1;

@@ -82,6 +82,8 @@ struct disk_order {
  * mark first, then wipe all other signatures; look again. Interrupted anywhere, it can be run
  * again. ERR_CLASH: not what the plan said, or any refusal of disk_may_take. */
 bool disk_take(const struct disk_order *order, struct disk *out, struct err *err);
+/* The wipe again, of a disk that is ours already and holds nothing yet: back to the mark alone. */
+bool disk_take_again(const struct disk_order *order, struct disk *disk, struct err *err);
 /* Every whole disk of this host; the caller frees. */
 bool disk_list(struct disk **out, size_t *out_count, struct err *err);
 /* Only a disk with this cluster's mark, which goes last: first and last 10 MiB zeros, the rest

@@ -140,7 +140,7 @@ static void a_label_of_ceph_is_read(void **state)
     assert_string_equal(label.osd, "196c34cb-d7f1-4ff5-9ab8-89fd5f3f26a2");
     assert_string_equal(label.cluster, "5574f2fe-c814-4d5f-9b87-0ffacb0dcc86");
     assert_string_equal(label.number, "0");
-    assert_true(label.done);
+    assert_true(label.whole && label.ready);
 }
 
 /* A foreign OSD must never look like an empty disk, however broken its label is. */
@@ -156,7 +156,7 @@ static void a_label_with_a_wrong_checksum_is_a_label_that_says_little(void **sta
         assert_true(ceph_label_read(head, sizeof(head), &label));
         assert_string_equal(label.osd, "196c34cb-d7f1-4ff5-9ab8-89fd5f3f26a2");
         assert_string_equal(label.cluster, "");
-        assert_false(label.done);
+        assert_false(label.whole || label.ready);
         head[i] ^= 0x11;
     }
 }
