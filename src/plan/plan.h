@@ -80,6 +80,6 @@ void plan_text(const struct plan *plan, struct text *out);
 
 /* What the datastore needs of a disk, and a host besides the manager; Ceph's own journal and
  * metadata take 2 GiB of it. */
-#define PLAN_DISK_MIN_BYTES (5ull << 30)
+#define PLAN_DISK_MIN_BYTES (4ull << 30)
 
 #endif
