@@ -46,7 +46,7 @@ static bool find(const struct secret *document, const char *key, struct piece *o
     size_t size = secret_size(document), found = 0;
 
     for (size_t at = 0; at < size;) {
-        struct piece piece;
+        struct piece piece = {0};
 
         if (bytes[at++] != '"') {
             continue;
@@ -194,7 +194,7 @@ bool secret_json_read(struct secret *document, const char *key, size_t max,
                       struct secret **out_secret, json_t **out_rest, struct err *err)
 {
     AUTO(drop_secret) struct secret *moved = NULL;
-    struct piece piece;
+    struct piece piece = {0};
 
     if (!find(document, key, &piece, err) || !move_out(document, &piece, key, max, &moved, err) ||
         !json_read((const char *)secret_look(document), secret_size(document), out_rest, err)) {
