@@ -49,6 +49,25 @@ void findings_add(struct findings *findings, const struct finding *finding)
     item->remedy = harmless(finding->remedy);
 }
 
+enum err_kind findings_kind(const struct findings *findings)
+{
+    enum err_kind kind = ERR_NONE;
+
+    for (size_t i = 0; i < findings->count; i++) {
+        const struct finding *item = &findings->items[i];
+        enum err_kind own = item->kind == ERR_NONE ? ERR_INPUT : item->kind;
+
+        if (item->severity != SEVERITY_ERROR) {
+            continue;
+        }
+        if (kind != ERR_NONE && kind != own) {
+            return ERR_INPUT;
+        }
+        kind = own;
+    }
+    return kind == ERR_NONE ? ERR_INPUT : kind;
+}
+
 void findings_clear(struct findings *findings)
 {
     for (size_t i = 0; i < findings->count; i++) {

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/err.h"
 #include "base/text.h"
 
 /* More than anybody reads; a hostile file must not make us write megabytes. Later ones are counted,
@@ -24,11 +25,12 @@ enum severity {
 
 struct finding {
     enum severity severity;
-    const char *where; /* "hosts[0].disks[1]"; empty for the file as a whole; never NULL */
-    unsigned line;     /* from 1; 0 when there is no place */
-    unsigned column;   /* from 1, in characters */
+    const char *where;  /* "hosts[0].disks[1]"; empty for the file as a whole; never NULL */
+    unsigned line;      /* from 1; 0 when there is no place */
+    unsigned column;    /* from 1, in characters */
     const char *what;
     const char *remedy; /* one sentence; never NULL */
+    enum err_kind kind; /* of an error, as an exit code; ERR_NONE: mend the request */
 };
 
 /* Zero-initialized is an empty list. */
@@ -47,6 +49,9 @@ __attribute__((unused)) static inline void drop_findings(struct findings *findin
     findings_clear(findings);
 }
 
+/* The kind that all its errors share, ERR_INPUT when they differ: the exit code of what was refused
+ * for them. */
+enum err_kind findings_kind(const struct findings *findings);
 /* "error", "warning", "info" */
 const char *severity_name(enum severity severity);
 

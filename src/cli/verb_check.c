@@ -15,7 +15,7 @@ static bool tell(struct cli *cli, struct session *session, struct err *err)
         return true;
     }
     cli->told = true;
-    return err_set(err, ERR_INPUT, "%zu errors", session->findings.errors);
+    return err_set(err, findings_kind(&session->findings), "%zu errors", session->findings.errors);
 }
 
 /* A file with findings is an answer, one that cannot be read is a failure. */

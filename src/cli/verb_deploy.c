@@ -66,17 +66,8 @@ static bool refuse(struct cli *cli, struct session *session, struct err *err)
 
         puts(line);
     }
-    /* One cause alone keeps its kind: an unreachable host is no bad blueprint. */
-    for (size_t i = 0; i < session->blueprint->host_count; i++) {
-        const struct err *answer = &session->deploy.answers[i].err;
-
-        if (session->findings.errors == 1 && answer->kind != ERR_NONE) {
-            *err = *answer;
-            return false;
-        }
-    }
-    err_set(err, ERR_INPUT, "%zu errors stand against a deploy; nothing was changed",
-            session->findings.errors);
+    err_set(err, findings_kind(&session->findings),
+            "%zu errors stand against a deploy; nothing was changed", session->findings.errors);
     return err_mend(err, "mend each, then run the same command again");
 }
 

@@ -9,7 +9,8 @@ static bool refuse(struct cli *cli, struct session *session, struct err *err)
     if (!cli->json) {
         session_print_findings(cli, session);
     }
-    err_set(err, ERR_INPUT, "%zu errors stand against a deploy", session->findings.errors);
+    err_set(err, findings_kind(&session->findings), "%zu errors stand against a deploy",
+            session->findings.errors);
     return err_mend(err, "quoin check names each of them");
 }
 

@@ -60,8 +60,8 @@ static void check_packages(struct finder *finder)
     if (missing.length > 0) {
         AUTO(drop_free) char *remedy = text_make("on it: apt-get install %s", missing.bytes);
 
-        find(finder, SEVERITY_ERROR, "", remedy, "'%s' lacks packages: %s", finder->host->name,
-             missing.bytes);
+        find_kind(finder, ERR_ABSENT, "", remedy, "'%s' lacks packages: %s", finder->host->name,
+                  missing.bytes);
     }
 }
 
@@ -73,10 +73,10 @@ static void check_hypervisor(struct finder *finder)
     case HYPERVISOR_UNKNOWN:
         break;
     case HYPERVISOR_NONE:
-        find(finder, SEVERITY_ERROR, "", "on it: apt-get install qemu-system-x86 ovmf",
-             "'%s' runs no virtual machine: its firmware did not start, with hardware "
-             "virtualization or without",
-             finder->host->name);
+        find_kind(finder, ERR_SYSTEM, "", "on it: apt-get install qemu-system-x86 ovmf",
+                  "'%s' runs no virtual machine: its firmware did not start, with hardware "
+                  "virtualization or without",
+                  finder->host->name);
         break;
     case HYPERVISOR_TCG:
         find(finder, SEVERITY_WARNING, "",
@@ -136,6 +136,7 @@ static void check_bridge(struct finder *finder)
     find_at(finder, SEVERITY_ERROR, "manager.network.bridge",
             "make it there, or name the bridge that is there", "'%s' has no bridge '%s'",
             finder->host->name, bridge);
+    find_mark(finder, ERR_ABSENT);
 }
 
 static void check_network(struct finder *finder)
@@ -160,9 +161,9 @@ static void check_names(struct finder *finder)
         const struct facts_pair *name = &finder->facts->names.items[i];
 
         if (!name->value[0]) {
-            find(finder, SEVERITY_ERROR, "",
-                 "mend its name servers or /etc/hosts, or write the address",
-                 "'%s' cannot resolve the name '%s'", finder->host->name, name->name);
+            find_kind(finder, ERR_ABSENT, "",
+                      "mend its name servers or /etc/hosts, or write the address",
+                      "'%s' cannot resolve the name '%s'", finder->host->name, name->name);
         }
     }
 }
@@ -182,9 +183,10 @@ static void check_ports(struct finder *finder)
     for (size_t i = 0; i < finder->facts->ports.count && !is_ours(finder); i++) {
         const struct facts_pair *port = &finder->facts->ports.items[i];
 
-        find(finder, SEVERITY_ERROR, "", "end that program, or take another host",
-             "port %s of '%s', which %s needs, is in use by '%s'", port->name, finder->host->name,
-             port_user(port->name), port->value[0] ? port->value : "a program that hides");
+        find_kind(finder, ERR_CLASH, "", "end that program, or take another host",
+                  "port %s of '%s', which %s needs, is in use by '%s'", port->name,
+                  finder->host->name, port_user(port->name),
+                  port->value[0] ? port->value : "a program that hides");
     }
 }
 
@@ -193,9 +195,10 @@ static void check_agent(struct finder *finder)
     const char *cluster = finder->facts->agent_cluster;
 
     if (cluster[0] && !is_ours(finder)) {
-        find(finder, SEVERITY_ERROR, "",
-             "destroy that cluster first, or name the --state folder that it was deployed with",
-             "'%s' belongs to another cluster (%s)", finder->host->name, cluster);
+        find_kind(
+            finder, ERR_CLASH, "",
+            "destroy that cluster first, or name the --state folder that it was deployed with",
+            "'%s' belongs to another cluster (%s)", finder->host->name, cluster);
     }
 }
 
@@ -224,8 +227,8 @@ static void check_tpm(struct finder *finder)
 static void check_host(struct finder *finder, const struct host_answer *answer)
 {
     if (!answer->facts->superuser) {
-        find(finder, SEVERITY_ERROR, ".ssh.user", "write user: root, or let this user use sudo",
-             "is not root on '%s', so most cannot be looked at", finder->host->name);
+        find_kind(finder, ERR_DENIED, ".ssh.user", "write user: root, or let this user use sudo",
+                  "is not root on '%s', so most cannot be looked at", finder->host->name);
     }
     check_clock(finder, answer);
     check_packages(finder);
@@ -256,11 +259,11 @@ static void check_ids(struct finder *finder, const struct host_answer *answers, 
         const struct facts *other = answers[i].facts;
 
         if (other && strcmp(own->machine_id, other->machine_id) == 0) {
-            find(finder, SEVERITY_ERROR, "",
-                 "on a clone: rm /etc/machine-id, then systemd-machine-id-setup; or the same "
-                 "machine is named twice",
-                 "'%s' has the machine id of '%s'", finder->host->name,
-                 finder->blueprint->hosts[i].name);
+            find_kind(finder, ERR_CLASH, "",
+                      "on a clone: rm /etc/machine-id, then systemd-machine-id-setup; or the same "
+                      "machine is named twice",
+                      "'%s' has the machine id of '%s'", finder->host->name,
+                      finder->blueprint->hosts[i].name);
         } else if (other && own->product_uuid[0] &&
                    strcmp(own->product_uuid, other->product_uuid) == 0) {
             find(finder, SEVERITY_WARNING, "", "ask the vendor how to set it",
@@ -282,10 +285,10 @@ void plan_check(const struct blueprint *blueprint, const struct host_answer *ans
                                 .facts = answers[i].facts};
 
         if (!answers[i].facts) {
-            find(&finder, SEVERITY_ERROR, ".address",
-                 answers[i].err.remedy[0] ? answers[i].err.remedy
-                                          : "look whether ssh reaches it by hand",
-                 "'%s': %s", blueprint->hosts[i].name, answers[i].err.what);
+            find_kind(&finder, answers[i].err.kind, ".address",
+                      answers[i].err.remedy[0] ? answers[i].err.remedy
+                                               : "look whether ssh reaches it by hand",
+                      "'%s': %s", blueprint->hosts[i].name, answers[i].err.what);
             continue;
         }
         check_host(&finder, &answers[i]);

@@ -44,14 +44,14 @@ static void check_use(struct finder *finder, const struct subject *subject)
     bool ours = disk_owner(disk, finder->cluster_id, subject->wanted) == DISK_OURS;
 
     if (disk->root) {
-        find(finder, SEVERITY_ERROR, subject->part, "name another disk",
-             "%s is the disk that '%s' itself runs from", disk->node, finder->host->name);
+        find_kind(finder, ERR_CLASH, subject->part, "name another disk",
+                  "%s is the disk that '%s' itself runs from", disk->node, finder->host->name);
     } else if (disk->mounted) {
-        find(finder, SEVERITY_ERROR, subject->part, "unmount it if it is the right one",
-             "%s is mounted", disk->node);
+        find_kind(finder, ERR_CLASH, subject->part, "unmount it if it is the right one",
+                  "%s is mounted", disk->node);
     } else if (disk->busy && !ours) {
-        find(finder, SEVERITY_ERROR, subject->part,
-             "end what uses it: lsblk and lsof show what that is", "%s is in use", disk->node);
+        find_kind(finder, ERR_CLASH, subject->part,
+                  "end what uses it: lsblk and lsof show what that is", "%s is in use", disk->node);
     }
     if (disk->read_only) {
         find(finder, SEVERITY_ERROR, subject->part, "name another disk", "%s is read-only",
@@ -68,10 +68,11 @@ static void check_content(struct finder *finder, const struct subject *subject)
     case DISK_OURS:
         return;
     case DISK_FOREIGN:
-        find(finder, SEVERITY_ERROR, subject->part,
-             "destroy that cluster first, or name the --state folder that it was deployed with; "
-             "if it is gone for good: wipefs -a, and zero the disk's first 4 MiB",
-             "%s belongs to another cluster (%s)", disk->node, disk_cluster(disk));
+        find_kind(
+            finder, ERR_CLASH, subject->part,
+            "destroy that cluster first, or name the --state folder that it was deployed with; "
+            "if it is gone for good: wipefs -a, and zero the disk's first 4 MiB",
+            "%s belongs to another cluster (%s)", disk->node, disk_cluster(disk));
         return;
     case DISK_NOBODY:
         break;
@@ -83,9 +84,9 @@ static void check_content(struct finder *finder, const struct subject *subject)
         find(finder, SEVERITY_WARNING, subject->part, "look twice whether it is the right one",
              "%s holds %s, which will be gone", disk->node, holds);
     } else {
-        find(finder, SEVERITY_ERROR, subject->part,
-             "if it is the right one and nothing on it is needed, write wipe: true beside it",
-             "%s holds %s", disk->node, holds);
+        find_kind(finder, ERR_CLASH, subject->part,
+                  "if it is the right one and nothing on it is needed, write wipe: true beside it",
+                  "%s holds %s", disk->node, holds);
     }
 }
 
@@ -121,6 +122,7 @@ static void check_disk(struct finder *finder, struct subject *subject)
              "'%s' has %s disk with the %s '%s'", finder->host->name,
              found ? "more than one" : "no", disk_by_name(subject->wanted->by),
              subject->wanted->id);
+        find_mark(finder, found ? ERR_INPUT : ERR_ABSENT);
         return;
     }
     if (!named_before(finder, subject)) {
