@@ -11,7 +11,11 @@
 #define ITEM_BYTES (16u * 1024u)
 
 const struct route api_routes[] = {
+    {"GET", "/", PEOPLE, 0, answer_page},
+    {"GET", "/page/{file}", PEOPLE, 0, answer_page},
     {"GET", "/healthz", PEOPLE, 0, answer_health},
+    {"GET", "/metrics", PEOPLE, 0, answer_metrics},
+    {"GET", "/api/v1/openapi.json", PEOPLE, 0, answer_openapi},
     {"GET", "/api/v1/session", PEOPLE, 0, answer_session},
     {"POST", "/api/v1/session", PEOPLE, SESSION_BYTES, answer_sign_in},
     {"DELETE", "/api/v1/session", PEOPLE, 0, answer_sign_out},
