@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -15,12 +16,21 @@
 #include "seal/header.h"
 #include "seal/xts.h"
 
+/* So many threads decrypt side by side. */
+#define LANES 4u
+
+struct lane {
+    pthread_mutex_t lock;
+    struct xts *xts;
+};
+
 /* Either a file, or the decrypted view of another image. */
 struct image {
     int fd;
     struct medium raw;
-    struct xts *xts;
-    pthread_mutex_t lock; /* one thread at a time uses `xts` */
+    bool decrypted;
+    atomic_uint turn;
+    struct lane lanes[LANES];
 };
 
 static uint64_t file_size(int fd)
@@ -32,7 +42,7 @@ static uint64_t file_size(int fd)
 
 static bool image_size(struct image *image, uint64_t *out, struct err *err)
 {
-    if (image->xts) {
+    if (image->decrypted) {
         if (!image->raw.io->size(image->raw.image, out, err)) {
             return false;
         }
@@ -46,7 +56,7 @@ static bool image_size(struct image *image, uint64_t *out, struct err *err)
 static bool image_write_at(struct image *image, uint64_t offset, const void *bytes, size_t length,
                            image_done *done, void *context, struct err *err)
 {
-    if (image->xts) {
+    if (image->decrypted) {
         return err_set(err, ERR_INPUT, "the decrypted view of an image is read only");
     }
     if (!file_pwrite(image->fd, bytes, length, (off_t)offset, err)) {
@@ -56,40 +66,34 @@ static bool image_write_at(struct image *image, uint64_t offset, const void *byt
     return true;
 }
 
-/* Decrypts each chunk's part; one that is all zeros was never written, as far as zeros go. */
-static bool decrypt_part(struct image *image, uint64_t offset, unsigned char *bytes, size_t length,
-                         struct err *err)
+/* A sector that is all zeros was never written. */
+static bool decrypt(struct image *image, uint64_t offset, unsigned char *bytes, size_t length,
+                    struct err *err)
 {
-    bool ok;
+    struct lane *lane = &image->lanes[atomic_fetch_add(&image->turn, 1) % LANES];
+    bool ok = true;
 
-    if (chunk_is_zero(bytes, length)) {
-        return true;
+    pthread_mutex_lock(&lane->lock);
+    for (size_t at = 0; ok && at < length; at += XTS_SECTOR) {
+        ok = chunk_is_zero(bytes + at, XTS_SECTOR) ||
+             xts_decrypt(lane->xts, offset + at, bytes + at, XTS_SECTOR, err);
     }
-    pthread_mutex_lock(&image->lock);
-    ok = xts_decrypt(image->xts, offset, bytes, length, err);
-    pthread_mutex_unlock(&image->lock);
+    pthread_mutex_unlock(&lane->lock);
     return ok;
 }
 
 static bool read_decrypted(struct image *image, uint64_t offset, unsigned char *bytes,
                            size_t length, struct err *err)
 {
-    if (!medium_read(&image->raw, HEADER_SIZE + offset, bytes, length, err)) {
-        return false;
-    }
-    for (size_t at = 0; at < length; at += XTS_SECTOR) {
-        if (!decrypt_part(image, offset + at, bytes + at, XTS_SECTOR, err)) {
-            return false;
-        }
-    }
-    return true;
+    return medium_read(&image->raw, HEADER_SIZE + offset, bytes, length, err) &&
+           decrypt(image, offset, bytes, length, err);
 }
 
 static bool image_read_at(struct image *image, uint64_t offset, void *bytes, size_t length,
                           image_done *done, void *context, struct err *err)
 {
-    if (!(image->xts ? read_decrypted(image, offset, bytes, length, err)
-                     : file_pread(image->fd, bytes, length, (off_t)offset, err))) {
+    if (!(image->decrypted ? read_decrypted(image, offset, bytes, length, err)
+                           : file_pread(image->fd, bytes, length, (off_t)offset, err))) {
         return false;
     }
     done(context, NULL);
@@ -98,7 +102,7 @@ static bool image_read_at(struct image *image, uint64_t offset, void *bytes, siz
 
 static bool image_flush(struct image *image, struct err *err)
 {
-    if (!image->xts && fdatasync(image->fd) != 0) {
+    if (!image->decrypted && fdatasync(image->fd) != 0) {
         return err_errno(err, errno, "make an image lasting");
     }
     return true;
@@ -180,9 +184,12 @@ bool file_image_decrypted(const struct medium *raw, const struct secret *dek, st
 
     image->fd = -1;
     image->raw = *raw;
-    pthread_mutex_init(&image->lock, NULL);
-    if (!xts_new(NULL, dek, &image->xts, err)) {
-        return false;
+    image->decrypted = true;
+    for (size_t i = 0; i < LANES; i++) {
+        pthread_mutex_init(&image->lanes[i].lock, NULL);
+        if (!xts_new(NULL, dek, &image->lanes[i].xts, err)) {
+            return false;
+        }
     }
     *out = TAKE(image);
     return true;
@@ -192,7 +199,9 @@ void file_image_close(struct image *image)
 {
     if (image) {
         drop_fd(&image->fd);
-        xts_free(image->xts);
+        for (size_t i = 0; i < LANES; i++) {
+            xts_free(image->lanes[i].xts);
+        }
         free(image);
     }
 }

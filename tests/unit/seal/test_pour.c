@@ -534,8 +534,83 @@ static void cryptsetup_decrypts_what_was_poured(void **state)
     assert_memory_equal(plain, expected, SIZE);
 }
 
-/* A reader that never opens: the child is killed here, with all of the payload and the header for
- * the comparison written. */
+/* The write after `writes_left` others is cut off in the middle, by a kill. */
+static bool killing_write_at(struct image *image, uint64_t offset, const void *bytes, size_t length,
+                             image_done *done, void *context, struct err *err)
+{
+    pthread_mutex_lock(&writes_lock);
+    if (writes_left == 0) {
+        const struct medium medium = {&file_image_io, image};
+
+        medium_write(&medium, offset, bytes, length < 100000 ? length : 100000, err);
+        kill(getpid(), SIGKILL);
+    }
+    writes_left--;
+    pthread_mutex_unlock(&writes_lock);
+    return file_image_io.write_at(image, offset, bytes, length, done, context, err);
+}
+
+/* A secret does not survive a fork: parent and child make the same one for themselves. */
+static void known_key(struct disk *disk)
+{
+    struct err err = {0};
+
+    secret_free(disk->vm_key);
+    assert_true(secret_new(32, &disk->vm_key, &err));
+    memset(secret_bytes(disk->vm_key), 7, 32);
+}
+
+static int pour_in_child(struct disk *disk, int fd)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        struct source source;
+        struct pour_result result;
+        struct image_io io = file_image_io;
+        struct err err = {0};
+
+        known_key(disk);
+        io.write_at = killing_write_at;
+        if (!source_file(fd, &source, &err)) {
+            _exit(3);
+        }
+        struct pour wanted = disk_pour(disk, &source, SIZE);
+
+        wanted.raw.io = &io;
+        _exit(pour(&wanted, &result, &err) ? 0 : 2);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static void a_pour_killed_in_any_write_leaves_nothing_that_opens_and_is_poured_again(void **state)
+{
+    AUTO(drop_fd) int fd = image_make("image");
+    unsigned killed = 0;
+    int status = 1;
+
+    (void)state;
+    while (status != 0) {
+        AUTO(drop_disk) struct disk disk;
+
+        disk_make(&disk, "killed", SIZE);
+        writes_left = killed;
+        status = pour_in_child(&disk, fd);
+        known_key(&disk);
+        assert_int_equal(disk_opens(&disk), status == 0);
+        assert_true(status == 0 || WIFSIGNALED(status));
+        killed += status != 0;
+        writes_left = 100;
+        assert_int_equal(pour_in_child(&disk, fd), 0);
+        assert_true(disk_opens(&disk));
+        assert_same_content(&disk, fd);
+    }
+    assert_int_equal(killed, 5); /* as above: every write of a pour */
+}
+
+/* Killed here, all of the payload and the header for the comparison are written. */
 static bool kill_reader(void *context, const struct secret *passphrase, struct medium *out,
                         struct err *err)
 {
@@ -544,45 +619,42 @@ static bool kill_reader(void *context, const struct secret *passphrase, struct m
     return false;
 }
 
-static void a_pour_killed_before_its_end_leaves_nothing_that_opens(void **state)
+static void an_unfinished_pour_says_so_itself(void **state)
 {
     AUTO(drop_fd) int fd = image_make("image");
     AUTO(drop_disk) struct disk disk;
+    AUTO(drop_free) unsigned char *header = text_room(1, HEADER_SIZE);
+    AUTO(drop_header_facts) struct header_facts facts = {0};
     int status = 0;
+    struct err err = {0};
 
     (void)state;
-    disk_make(&disk, "killed", SIZE);
-    /* A secret does not survive a fork, so the child has its own VM key: nothing may open. */
+    disk_make(&disk, "unfinished", SIZE);
     pid_t child = fork();
 
     if (child == 0) {
         struct source source;
         struct pour_result result;
-        struct err err = {0};
-        struct secret *key = NULL;
 
-        if (!secret_random(32, &key, &err) || !source_file(fd, &source, &err)) {
+        known_key(&disk);
+        if (!source_file(fd, &source, &err)) {
             _exit(3);
         }
         struct pour wanted = disk_pour(&disk, &source, SIZE);
 
-        wanted.vm_key = key;
         wanted.reader_open = kill_reader;
         _exit(pour(&wanted, &result, &err) ? 1 : 2);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status));
-
-    AUTO(drop_free) unsigned char *header = text_room(1, HEADER_SIZE);
-    AUTO(drop_header_facts) struct header_facts facts = {0};
     const struct medium raw = disk_raw(&disk);
-    struct err err = {0};
 
-    /* There is a header, and it says itself that it is not the last one. */
+    known_key(&disk);
     assert_true(medium_read(&raw, 0, header, HEADER_SIZE, &err));
     assert_true(header_look(header, HEADER_SIZE, DISK, &facts, &err));
     assert_true(facts.unfinished);
     assert_string_equal(facts.envelope, HEADER_UNFINISHED);
+    assert_false(disk_opens(&disk));
 }
 
 int main(void)
@@ -605,7 +677,8 @@ int main(void)
         cmocka_unit_test(the_datastore_away_before_the_comparison_fails_the_pour),
         cmocka_unit_test(progress_ends_at_a_hundred),
         cmocka_unit_test(cryptsetup_decrypts_what_was_poured),
-        cmocka_unit_test(a_pour_killed_before_its_end_leaves_nothing_that_opens),
+        cmocka_unit_test(a_pour_killed_in_any_write_leaves_nothing_that_opens_and_is_poured_again),
+        cmocka_unit_test(an_unfinished_pour_says_so_itself),
     };
 
     return cmocka_run_group_tests(tests, scratch_begin, scratch_end);
