@@ -134,4 +134,26 @@ static inline unsigned char *disk_plain(struct disk *disk, uint64_t size)
     return plain;
 }
 
+/* ---- an image to pour into a disk of SIZE bytes ---- */
+
+#define IMAGE (26 * MIB + 512)
+#define SIZE  (40 * MIB)
+
+/* Chunks 0, 2 and 6 have data, 1 and 3 … 5 are holes; 6 is the image's last, in part. */
+static const struct extent image_extents[] = {{0, 100000}, {9 * MIB, MIB}, {26 * MIB, 512}};
+
+static inline int image_make(const char *name)
+{
+    return scratch_image(name, IMAGE, image_extents, COUNT_OF(image_extents));
+}
+
+static inline void assert_same_content(struct disk *disk, int image)
+{
+    AUTO(drop_free) unsigned char *expected = text_room(1, SIZE), *plain = disk_plain(disk, SIZE);
+    struct err err = {0};
+
+    assert_true(file_pread(image, expected, IMAGE, 0, &err));
+    assert_memory_equal(plain, expected, SIZE);
+}
+
 #endif

@@ -254,7 +254,7 @@ static void cryptsetup_shows_what_we_promise(void **state)
     struct err err = {0};
     static const char *const promised[] = {
         "Version:       \t2",
-        "UUID:          \t" DISK,
+        ("UUID:          \t" DISK),
         "cipher: aes-xts-plain64",
         "sector: 4096 [bytes]",
         "offset: 4194304 [bytes]",

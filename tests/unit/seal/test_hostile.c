@@ -256,7 +256,6 @@ static void a_header_cut_anywhere_is_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(lengths); i++) {
-        AUTO(drop_free) unsigned char *part = text_room(1, lengths[i] + 1);
         AUTO(drop_free) unsigned char *exact = malloc(lengths[i] ? lengths[i] : 1);
         struct err err = {0};
 

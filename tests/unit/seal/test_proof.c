@@ -3,7 +3,6 @@
 
 #include <openssl/rand.h>
 
-#define SIZE (40 * MIB)
 /* In a header: two blocks behind the JSON of each copy, and what follows the keyslots. */
 #define ZEROS (2 * 2 + (HEADER_SIZE - 32768 - MIB) / 4096)
 
