@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/ssh_key.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -26,12 +30,35 @@ static bool folder_is_plain(const char *path)
            access(path, W_OK) == 0;
 }
 
+/* What a process left behind that was killed: our folder, named by its pid, which is gone. */
+static void sweep(const char *base)
+{
+    DIR *folder = opendir(base);
+    const struct dirent *entry;
+    struct err ignored;
+
+    while (folder && (entry = readdir(folder))) {
+        AUTO(drop_free) char *path = text_make("%s/%s", base, entry->d_name);
+        struct stat st;
+        int pid = 0;
+
+        if (sscanf(entry->d_name, "quoin-ssh.%d.", &pid) == 1 && pid > 0 && kill(pid, 0) != 0 &&
+            errno == ESRCH && lstat(path, &st) == 0 && st.st_uid == geteuid()) {
+            (void)file_remove_tree(path, &ignored);
+        }
+    }
+    if (folder) {
+        closedir(folder);
+    }
+}
+
 bool ssh_folder_make(char **out, struct err *err)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR");
-    AUTO(drop_free)
-    char *folder = text_make("%s/quoin-ssh.XXXXXX", folder_is_plain(runtime) ? runtime : "/tmp");
+    const char *base = folder_is_plain(runtime) ? runtime : "/tmp";
+    AUTO(drop_free) char *folder = text_make("%s/quoin-ssh.%d.XXXXXX", base, (int)getpid());
 
+    sweep(base);
     if (!mkdtemp(folder)) {
         return err_errno(err, errno, "make a folder for the SSH connection");
     }

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "base/base.h"
@@ -107,6 +108,7 @@ static int begin(void **state)
     struct err err = {0};
 
     (void)state;
+    unsetenv("XDG_RUNTIME_DIR");
     memcpy(world.folder, "/tmp/quoin-ssh-test.XXXXXX", 27);
     assert_non_null(mkdtemp(world.folder));
     assert_int_equal(chmod(world.folder, 0755), 0);
@@ -396,6 +398,27 @@ static void a_connection_that_was_lost_is_away(void **state)
     assert_non_null(strstr(err.what, "lost"));
 }
 
+static void what_a_killed_process_left_is_swept(void **state)
+{
+    pid_t pid = fork();
+
+    (void)state;
+    if (pid == 0) {
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    AUTO(drop_free)
+    char *left = text_make("/tmp/quoin-ssh.%d.abcdef", (int)pid);
+    AUTO(drop_free)
+    char *ours = text_make("/tmp/quoin-ssh.%d.abcdef", (int)getpid());
+    struct err err = {0};
+    assert_true(file_make_folder(left, 0700, &err) && file_make_folder(ours, 0700, &err));
+    ssh_close(open_ssh());
+    assert_false(file_exists(left));
+    assert_true(file_exists(ours));
+    assert_true(file_remove_tree(ours, &err));
+}
+
 static void closing_leaves_nothing_behind(void **state)
 {
     AUTO(drop_free) char *socket = NULL;
@@ -430,6 +453,7 @@ int main(void)
         cmocka_unit_test(a_forwarded_socket_leads_to_the_hosts_one),
         cmocka_unit_test(a_forwarded_socket_leads_to_a_port_on_the_host),
         cmocka_unit_test(a_connection_that_was_lost_is_away),
+        cmocka_unit_test(what_a_killed_process_left_is_swept),
         cmocka_unit_test(closing_leaves_nothing_behind),
     };
 
