@@ -86,8 +86,7 @@ static void tell_share(void *context, unsigned percent, const char *what)
     progress_tell(share->all, (unsigned)((share->index * 100 + percent) / share->count), what);
 }
 
-static bool prove_all(struct vm *vm, struct blocks *plain, struct making *making,
-                      struct err *err)
+static bool prove_all(struct vm *vm, struct blocks *plain, struct making *making, struct err *err)
 {
     json_t *entries = json_object_get(vm->config, "disks"), *entry;
     json_t *disks = json_array();
