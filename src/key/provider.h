@@ -11,15 +11,18 @@
 
 /* What a provider is opened with. Borrowed; must outlive the key. */
 struct provider_conf {
-    const char *name;           /* in the blueprint */
-    const char *type;           /* "native", "kmip" */
-    const char *cluster;        /* UUID */
-    const char *folder;         /* the provider's own, on this host: /var/lib/quoin/provider */
-    struct hostseal_conf host;  /* how secrets rest on this host */
-    const char *const *servers; /* "name:port", in order, ended by NULL; for kmip */
-    const char *ca;             /* PEM file that signs the servers; for kmip */
-    const char *certificate;    /* PEM file of ours; for kmip */
-    const struct secret *private_key; /* PEM; for kmip */
+    const char *name;          /* in the blueprint */
+    const char *type;          /* "native", "kmip" */
+    const char *cluster;       /* UUID */
+    const char *folder;        /* the provider's own, on this host: /var/lib/quoin/provider */
+    struct hostseal_conf host; /* how secrets rest on this host */
+    /* For kmip; NULL servers: what the folder holds since the last time they were given. */
+    const char *const *servers;       /* "name:port", in order, ended by NULL */
+    const char *ca;                   /* PEM text: who signs the servers */
+    const char *certificate;          /* PEM text: ours */
+    const struct secret *private_key; /* PEM */
+    const char *user;                 /* or NULL */
+    const struct secret *password;    /* with `user` */
 };
 
 struct key;

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pykmip.h"
+
+#include "key/key.h"
+
+#define CLUSTER "6f1c9d2e-5b1a-4c3e-9f00-0123456789ab"
+#define OTHER   "7f1c9d2e-5b1a-4c3e-9f00-0123456789ab"
+#define VM      "0a0b0c0d-1111-4222-8333-444455556666"
+
+/* One CA, one server, one client for all tests; each test has its own folder of a provider. */
+static struct pykmip kms;
+static char *ca, *certificate;
+static struct secret *private_key;
+static char provider[128];
+
+static const struct envelope_about expected = {.vm = VM, .purpose = "vm", .generation = 1};
+
+static int begin(void **state)
+{
+    if (folder_make(state) != 0) {
+        return -1;
+    }
+    pki_ca("ca");
+    pki_sign("ca", "server", SERVER_EXTENSIONS, NULL);
+    pki_sign("ca", "client", CLIENT_EXTENSIONS, NULL);
+    ca = pki_text("ca.pem");
+    certificate = pki_text("client.pem");
+    private_key = pki_key("client.key");
+    pykmip_start(&kms, "kms", "server");
+    return 0;
+}
+
+static int end(void **state)
+{
+    pykmip_stop(&kms);
+    free(ca);
+    free(certificate);
+    secret_free(private_key);
+    return folder_drop(state);
+}
+
+static int fresh_provider(void **state)
+{
+    static int count;
+
+    (void)state;
+    (void)snprintf(provider, sizeof(provider), "%s/provider-%d", folder_path, count++);
+    return 0;
+}
+
+/* `servers` of NULL: what the folder holds. */
+static struct provider_conf conf_of(const char *const *servers)
+{
+    return (struct provider_conf){.name = "corp-kms",
+                                  .type = "kmip",
+                                  .cluster = CLUSTER,
+                                  .folder = provider,
+                                  .host = {.tpm = TPM_OFF},
+                                  .servers = servers,
+                                  .ca = ca,
+                                  .certificate = certificate,
+                                  .private_key = private_key};
+}
+
+static struct key *opened_at(const char *const *servers)
+{
+    const struct provider_conf conf = conf_of(servers);
+    struct key *key = NULL;
+    struct err err = {0};
+
+    if (!key_open(&conf, &key, &err)) {
+        fail_msg("%s", err.what);
+    }
+    return key;
+}
+
+static struct key *opened(void)
+{
+    return opened_at(RUN(kms.server));
+}
+
+static char *kek_of(struct key *key)
+{
+    char *kek = NULL;
+    struct err err = {0};
+
+    if (!key_kek_make(key, "cluster edge-01", &kek, &err)) {
+        fail_msg("%s", err.what);
+    }
+    return kek;
+}
+
+static struct envelope *wrapped(struct key *key, const char *kek, const struct secret *secret)
+{
+    struct envelope_about about = expected;
+    struct envelope *envelope = NULL;
+    struct err err = {0};
+
+    about.kek_id = kek;
+    if (!key_wrap(key, &about, secret, &envelope, &err)) {
+        fail_msg("%s", err.what);
+    }
+    return envelope;
+}
+
+static struct secret *fresh(void)
+{
+    struct secret *secret = NULL;
+
+    assert_true(secret_random(32, &secret, &(struct err){0}));
+    return secret;
+}
+
+static long long milliseconds(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (long long)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+/* What an operator does at the key server, with its own client; FOR the object of this KEK. */
+static void operate(const char *kek, const char *what)
+{
+    AUTO(drop_free)
+    char *program =
+        text_make("from kmip.pie.client import ProxyKmipClient\n"
+                  "from kmip import enums\n"
+                  "c = ProxyKmipClient(hostname='127.0.0.1', port=%d, cert='%s/client.pem',\n"
+                  "    key='%s/client.key', ca='%s/ca.pem', ssl_version='PROTOCOL_TLSv1_2')\n"
+                  "c.open()\n"
+                  "uid = '%s'\n"
+                  "%s\n"
+                  "c.close()\n",
+                  kms.port, folder_path, folder_path, folder_path, strchr(kek, ':') + 1, what);
+    struct err err = {0};
+
+    if (!run_ok(&(struct run){.argv = RUN("/usr/bin/python3", "-W", "ignore", "-c", program)}, NULL,
+                &err)) {
+        fail_msg("%s", err.what);
+    }
+}
+
+static void the_round_trip_proves_it(void **state)
+{
+    AUTO(drop_key) struct key *key = opened();
+    struct err err = {0};
+
+    (void)state;
+    if (!key_prove(key, &err)) {
+        fail_msg("%s", err.what);
+    }
+}
+
+static void what_it_wrapped_opens_after_a_reboot_that_is_told_nothing(void **state)
+{
+    AUTO(drop_key) struct key *key = opened(), *later = NULL;
+    AUTO(drop_free) char *kek = kek_of(key);
+    AUTO(drop_secret) struct secret *vm_key = fresh(), *back = NULL;
+    AUTO(drop_envelope) struct envelope *envelope = wrapped(key, kek, vm_key);
+    struct provider_conf conf = conf_of(NULL);
+    struct err err = {0};
+
+    (void)state;
+    conf.ca = conf.certificate = NULL;
+    conf.private_key = NULL;
+    assert_true(key_open(&conf, &later, &err));
+    assert_true(key_unwrap(later, envelope, &expected, &back, &err));
+    assert_true(secret_equal(vm_key, back));
+}
+
+static void the_servers_own_record_names_the_cluster_and_the_purpose(void **state)
+{
+    AUTO(drop_key) struct key *key = opened();
+    AUTO(drop_free) char *kek = kek_of(key);
+
+    (void)state;
+    operate(kek, "names = [str(a.attribute_value) for a in c.get_attributes(uid, ['Name'])[1]]\n"
+                 "assert 'quoin: cluster edge-01' in names[0], names\n"
+                 "info = str(c.get_attributes(uid, ['Application Specific Information'])[1][0])\n"
+                 "assert '" CLUSTER "' in info, info");
+}
+
+static void a_retired_kek_stays_lost(void **state)
+{
+    AUTO(drop_key) struct key *key = opened();
+    AUTO(drop_free) char *kek = kek_of(key);
+    AUTO(drop_secret) struct secret *vm_key = fresh(), *back = NULL;
+    AUTO(drop_envelope) struct envelope *envelope = wrapped(key, kek, vm_key);
+    struct err err = {0};
+
+    (void)state;
+    assert_true(key_kek_retire(key, kek, &err));
+    assert_true(key_kek_retire(key, kek, &err));
+    assert_false(key_unwrap(key, envelope, &expected, &back, &err));
+    assert_int_equal(err.kind, ERR_ABSENT);
+}
+
+/* T10 c: each state has its own message. */
+static void a_kek_that_was_revoked_or_destroyed_there_says_which(void **state)
+{
+    static const struct {
+        const char *what;
+        enum err_kind kind;
+        const char *said;
+    } cases[] = {
+        {"c.revoke(enums.RevocationReasonCode.CESSATION_OF_OPERATION, uid)", ERR_DENIED,
+         "deactivated"},
+        {"c.revoke(enums.RevocationReasonCode.KEY_COMPROMISE, uid)", ERR_DENIED, "compromised"},
+        {"c.revoke(enums.RevocationReasonCode.CESSATION_OF_OPERATION, uid); c.destroy(uid)",
+         ERR_ABSENT, "no such object"},
+    };
+    AUTO(drop_key) struct key *key = opened();
+    AUTO(drop_secret) struct secret *vm_key = fresh();
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        AUTO(drop_free) char *kek = kek_of(key);
+        AUTO(drop_envelope) struct envelope *envelope = wrapped(key, kek, vm_key);
+        struct secret *back = NULL;
+        struct err err = {0};
+
+        operate(kek, cases[i].what);
+        assert_false(key_unwrap(key, envelope, &expected, &back, &err));
+        assert_int_equal(err.kind, cases[i].kind);
+        assert_non_null(strstr(err.what, cases[i].said));
+        assert_non_null(strstr(err.what, kek));
+        assert_null(back);
+    }
+}
+
+/* T10 b: same id, other key, as after a restore of the wrong database. */
+static void another_key_under_the_same_id_is_denied_not_away(void **state)
+{
+    AUTO(drop_key) struct key *key = opened();
+    AUTO(drop_free) char *one = kek_of(key);
+    AUTO(drop_free) char *two = kek_of(key);
+    AUTO(drop_secret) struct secret *vm_key = fresh(), *back = NULL;
+    AUTO(drop_envelope) struct envelope *envelope = wrapped(key, one, vm_key), *moved = NULL;
+    AUTO(drop_json) json_t *json = envelope_json(envelope);
+    AUTO(drop_envelope) struct envelope *other = wrapped(key, two, vm_key);
+    AUTO(drop_json) json_t *theirs = envelope_json(other);
+    struct err err = {0};
+
+    (void)state;
+    /* What `one` wrapped, as if `two` were asked for it. */
+    json_object_set(json, "protected", json_object_get(theirs, "protected"));
+    assert_true(envelope_of_json(json, &moved, &err));
+    assert_false(key_unwrap(key, moved, &expected, &back, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+}
+
+static void a_kek_of_another_client_is_refused(void **state)
+{
+    AUTO(drop_key) struct key *key = opened(), *other = NULL;
+    AUTO(drop_free) char *kek = kek_of(key);
+    AUTO(drop_secret) struct secret *vm_key = fresh(), *back = NULL;
+    AUTO(drop_envelope) struct envelope *envelope = wrapped(key, kek, vm_key);
+    AUTO(drop_secret) struct secret *stranger = NULL;
+    AUTO(drop_free) char *strange = NULL;
+    struct provider_conf conf = conf_of(RUN(kms.server));
+    struct err err = {0};
+
+    (void)state;
+    pki_sign("ca", "stranger", CLIENT_EXTENSIONS, NULL);
+    strange = pki_text("stranger.pem");
+    stranger = pki_key("stranger.key");
+    conf.certificate = strange;
+    conf.private_key = stranger;
+    assert_true(key_open(&conf, &other, &err));
+    assert_false(key_unwrap(other, envelope, &expected, &back, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+}
+
+static void a_dead_server_before_the_good_one_costs_two_seconds_at_most_and_once(void **state)
+{
+    /* Listens and never accepts: packets go in and nothing comes back. */
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    AUTO(drop_fd) int hole = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    char silent[32], refusing[32];
+    long long start, alone;
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(bind(hole, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(hole, 8), 0);
+    assert_int_equal(getsockname(hole, (struct sockaddr *)&address, &size), 0);
+    (void)snprintf(silent, sizeof(silent), "127.0.0.1:%d", ntohs(address.sin_port));
+    (void)snprintf(refusing, sizeof(refusing), "127.0.0.1:%d", free_port());
+    AUTO(drop_key) struct key *sound = opened();
+
+    start = milliseconds();
+    free(kek_of(sound));
+    alone = milliseconds() - start;
+    (void)fresh_provider(NULL);
+    AUTO(drop_key) struct key *key = opened_at(RUN(refusing, silent, kms.server));
+
+    start = milliseconds();
+    AUTO(drop_free) char *kek = kek_of(key);
+
+    print_message("alone %lld ms, after a dead server %lld ms\n", alone, milliseconds() - start);
+    assert_in_range(milliseconds() - start - alone, 1800, 2400);
+    /* The good one is remembered, also over a restart. */
+    AUTO(drop_key) struct key *later = opened_at(NULL);
+    AUTO(drop_secret) struct secret *vm_key = fresh();
+
+    start = milliseconds();
+    envelope_free(wrapped(later, kek, vm_key));
+    assert_true(milliseconds() - start < 1000);
+    AUTO(drop_json) json_t *look = NULL;
+
+    assert_true(key_look(later, &look, &err));
+    assert_string_equal(json_string_or(look, "server", ""), kms.server);
+    assert_string_equal(json_string_or(look, "state", ""), "good");
+    assert_true(json_integer_value(json_object_get(look, "server_certificate_expires")) >
+                time(NULL));
+}
+
+/* T10 a: away is away, and over when it is over. */
+static void an_outage_is_away_and_ends(void **state)
+{
+    AUTO(drop_key) struct key *key = opened();
+    AUTO(drop_free) char *kek = kek_of(key);
+    AUTO(drop_secret) struct secret *vm_key = fresh(), *back = NULL;
+    AUTO(drop_envelope) struct envelope *envelope = wrapped(key, kek, vm_key);
+    AUTO(drop_json) json_t *look = NULL;
+    struct err err = {0};
+
+    (void)state;
+    pykmip_stop(&kms);
+    assert_false(key_unwrap(key, envelope, &expected, &back, &err));
+    assert_int_equal(err.kind, ERR_AWAY);
+    assert_true(key_look(key, &look, &err));
+    assert_string_equal(json_string_or(look, "state", ""), "away");
+    pykmip_start(&kms, "kms", "server");
+    assert_true(key_unwrap(key, envelope, &expected, &back, &err));
+    assert_true(secret_equal(vm_key, back));
+}
+
+static void no_secret_of_ours_lies_beside_the_way_to_it(void **state)
+{
+    AUTO(drop_free) char *path = text_make("%s/kmip.json", provider);
+    AUTO(drop_free) char *text = NULL;
+    struct err err = {0};
+
+    (void)state;
+    key_close(opened());
+    assert_true(file_read(path, 65536, &text, NULL, &err));
+    assert_null(strstr(text, "PRIVATE"));
+    assert_non_null(strstr(text, kms.server));
+}
+
+static void what_is_missing_to_reach_it_is_named(void **state)
+{
+    struct provider_conf conf = conf_of(RUN(kms.server));
+    struct key *key = NULL;
+    struct err err = {0};
+
+    (void)state;
+    conf.ca = NULL;
+    assert_false(key_open(&conf, &key, &err));
+    assert_int_equal(err.kind, ERR_INPUT);
+    assert_non_null(strstr(err.what, "CA"));
+    conf = conf_of(NULL);
+    assert_false(key_open(&conf, &key, &err));
+    assert_int_equal(err.kind, ERR_ABSENT);
+}
+
+static void another_clusters_way_is_a_clash(void **state)
+{
+    struct provider_conf conf = conf_of(NULL);
+    struct key *key = NULL;
+    struct err err = {0};
+
+    (void)state;
+    key_close(opened());
+    conf.cluster = OTHER;
+    assert_false(key_open(&conf, &key, &err));
+    assert_int_equal(err.kind, ERR_CLASH);
+}
+
+static void ids_that_are_not_its_own_are_refused(void **state)
+{
+    AUTO(drop_key) struct key *key = opened();
+    struct err err = {0};
+
+    (void)state;
+    assert_false(key_kek_retire(key, "native:a:b", &err));
+    assert_int_equal(err.kind, ERR_INPUT);
+    assert_false(key_kek_retire(key, "kmip:", &err));
+    assert_int_equal(err.kind, ERR_INPUT);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(name, fresh_provider)
+    const struct CMUnitTest tests[] = {
+        TEST(the_round_trip_proves_it),
+        TEST(what_it_wrapped_opens_after_a_reboot_that_is_told_nothing),
+        TEST(the_servers_own_record_names_the_cluster_and_the_purpose),
+        TEST(a_retired_kek_stays_lost),
+        TEST(a_kek_that_was_revoked_or_destroyed_there_says_which),
+        TEST(another_key_under_the_same_id_is_denied_not_away),
+        TEST(a_kek_of_another_client_is_refused),
+        TEST(a_dead_server_before_the_good_one_costs_two_seconds_at_most_and_once),
+        TEST(an_outage_is_away_and_ends),
+        TEST(no_secret_of_ours_lies_beside_the_way_to_it),
+        TEST(what_is_missing_to_reach_it_is_named),
+        TEST(another_clusters_way_is_a_clash),
+        TEST(ids_that_are_not_its_own_are_refused),
+    };
+
+    return pykmip_missing() ? 77 : cmocka_run_group_tests(tests, begin, end);
+}
