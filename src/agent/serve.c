@@ -21,6 +21,13 @@ static void tell_line(void *context, unsigned percent, const char *what)
     (void)reply_line(context, line);
 }
 
+/* The first line goes out at once: from then on the peer hears that somebody is at work. */
+static struct progress begin_lines(struct request *request)
+{
+    tell_line(request, 0, "begin");
+    return (struct progress){tell_line, request};
+}
+
 /* Logs once, at the door, and ends the stream. */
 static void end_lines(struct request *request, const char *what, bool made, struct making *making,
                       const struct err *err)
@@ -41,8 +48,6 @@ static void end_lines(struct request *request, const char *what, bool made, stru
 
 static void answer_step(struct request *request, void *context)
 {
-    const struct progress progress = {tell_line, request};
-    struct making making = {.progress = &progress};
     AUTO(drop_json) json_t *order = NULL;
     struct err err = {0};
 
@@ -50,6 +55,8 @@ static void answer_step(struct request *request, void *context)
         reply_err(request, &err);
         return;
     }
+    const struct progress progress = begin_lines(request);
+    struct making making = {.progress = &progress};
     bool made = step_make(context, order, &making, &err);
 
     end_lines(request, json_string_or(order, "kind", "step"), made, &making, &err);
@@ -62,7 +69,7 @@ static bool read_body(void *context, void *to, size_t room, size_t *out_length, 
 
 static void answer_pour(struct request *request, void *context)
 {
-    const struct progress progress = {tell_line, request};
+    const struct progress progress = begin_lines(request);
     struct making making = {.progress = &progress};
     struct err err = {0};
     bool made = disk_pour_image(context, request_value(request, "vm"),
@@ -73,7 +80,7 @@ static void answer_pour(struct request *request, void *context)
 
 static void answer_proof(struct request *request, void *context)
 {
-    const struct progress progress = {tell_line, request};
+    const struct progress progress = begin_lines(request);
     struct making making = {.progress = &progress};
     struct err err = {0};
     bool made =

@@ -65,6 +65,11 @@ bool deploy_look(struct deploy *deploy, bool boot, struct findings *findings, st
     AUTO(drop_free) struct asking *askings = text_room(count, sizeof(*askings));
     AUTO(drop_free) char *script = NULL;
 
+    if (blueprint->host_count > 1) {
+        blueprint_find(blueprint, findings, SEVERITY_ERROR, "hosts[1]",
+                       "this version of quoin deploys one host; it cannot join a second one",
+                       "name the first host alone, with replicas: 1");
+    }
     if (!plan_question(blueprint, wanted_packages, boot, &script, err)) {
         return false;
     }

@@ -127,6 +127,19 @@ bool remote_install(struct remote *remote, bool *out_changed, struct err *err)
            err_add(err, "start the agent on host '%s'", remote->host->name);
 }
 
+bool remote_uninstall(struct remote *remote, struct err *err)
+{
+    const struct run query = {.argv = RUN("dpkg-query", "-W", "quoind")};
+    const struct run purge = {
+        .argv = RUN("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--purge", "quoind"),
+        .seconds = INSTALL_SECONDS};
+    struct err ignored = {0};
+
+    client_close(TAKE(remote->agent));
+    return !ssh_ok(remote->ssh, &query, NULL, &ignored) || ssh_ok(remote->ssh, &purge, NULL, err) ||
+           err_add(err, "remove the agent from host '%s'", remote->host->name);
+}
+
 bool remote_has_agent(struct remote *remote)
 {
     struct err ignored = {0};

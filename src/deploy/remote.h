@@ -29,6 +29,9 @@ bool remote_look(struct remote *remote, const char *script, struct facts **out_f
                  double *out_began, double *out_ended, struct err *err);
 /* The agent's package of this build, installed unless it is there already. */
 bool remote_install(struct remote *remote, bool *out_changed, struct err *err);
+/* The agent's package, gone with its state; without one it succeeds. The programs that it needed
+ * stay: they may have been there before. */
+bool remote_uninstall(struct remote *remote, struct err *err);
 /* Opens the tunnel and the client; ERR_ABSENT when no agent is installed. Twice is nothing. */
 bool remote_agent(struct remote *remote, struct err *err);
 bool remote_status(struct remote *remote, json_t **out, struct err *err);

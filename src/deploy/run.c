@@ -98,37 +98,58 @@ bool deploy_run(struct deploy *deploy, struct err *err)
     return end_phase(deploy, now, err);
 }
 
+static bool undo_step(struct deploy *deploy, struct remote *remote, const char *kind,
+                      const char *target, json_t *params, struct err *err)
+{
+    report_step(deploy->report, kind, remote->host->name, target);
+    return deploy_step(deploy, remote, kind, params, NULL, err);
+}
+
+static bool undo_vms(struct deploy *deploy, struct remote *remote, const json_t *status,
+                     struct err *err)
+{
+    json_t *vm;
+    size_t i;
+
+    json_array_foreach(json_object_get(status, "vms"), i, vm)
+    {
+        if (!undo_step(deploy, remote, "vm.remove", json_string_or(vm, "name", NULL),
+                       json_pack("{s:s}", "vm", json_string_or(vm, "id", "")), err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* In this order: what stands on something goes before it, and the keys go last. */
+static bool undo_cluster(struct deploy *deploy, struct remote *remote, const json_t *status,
+                         struct err *err)
+{
+    report_phase(deploy->report, "vms", 1, 3);
+    if (!undo_vms(deploy, remote, status, err)) {
+        return false;
+    }
+    report_phase(deploy->report, "datastore", 2, 3);
+    if (!undo_step(deploy, remote, "store.remove", NULL, NULL, err)) {
+        return false;
+    }
+    report_phase(deploy->report, "keys", 3, 3);
+    return undo_step(deploy, remote, "provider.remove", NULL, NULL, err);
+}
+
+/* A host that belongs to another cluster, or to none, keeps what it has: the agent says so. */
 static bool undo_host(struct deploy *deploy, struct remote *remote, struct err *err)
 {
     AUTO(drop_json) json_t *status = NULL;
-    json_t *vm;
-    size_t i;
 
     if (!remote_status(remote, &status, err)) {
         return err->kind == ERR_ABSENT;
     }
-    if (!json_is_object(json_object_get(status, "cluster"))) {
-        return true;
-    }
-    report_phase(deploy->report, "vms", 1, 3);
-    json_array_foreach(json_object_get(status, "vms"), i, vm)
-    {
-        report_step(deploy->report, "vm.remove", remote->host->name,
-                    json_string_or(vm, "name", NULL));
-        if (!deploy_step(deploy, remote, "vm.remove",
-                         json_pack("{s:s}", "vm", json_string_or(vm, "id", "")), NULL, err)) {
-            return false;
-        }
-    }
-    report_phase(deploy->report, "datastore", 2, 3);
-    report_step(deploy->report, "store.remove", remote->host->name, NULL);
-    if (!deploy_step(deploy, remote, "store.remove", NULL, NULL, err)) {
+    if (json_is_object(json_object_get(status, "cluster")) &&
+        !undo_cluster(deploy, remote, status, err)) {
         return false;
     }
-    report_phase(deploy->report, "keys", 3, 3);
-    report_step(deploy->report, "provider.remove", remote->host->name, NULL);
-    return deploy_step(deploy, remote, "provider.remove", NULL, NULL, err);
+    return remote_uninstall(remote, err);
 }
 
 bool deploy_undo(struct deploy *deploy, struct err *err)
