@@ -31,6 +31,8 @@ void agent_close(struct agent *agent)
         agent->hypervisor->close(agent->hv);
     }
     free(agent->provider_folder);
+    secret_free(agent->private_key);
+    secret_free(agent->password);
     host_clear(&agent->host);
     free(agent->waiting);
     drop_fd(&agent->wake);

@@ -10,6 +10,8 @@
 
 /* A step's order; the largest names a shelf of disks. */
 #define ORDER_MAX (1024u * 1024u)
+/* A private key in PEM; RSA of 8192 bits is 6 KiB. */
+#define CREDENTIAL_MAX 16384u
 
 /* Progress goes to the peer as lines; when it is gone the work goes on. */
 static void tell_line(void *context, unsigned percent, const char *what)
@@ -96,6 +98,37 @@ static void answer_status(struct request *request, void *context)
     reply_json(request, 200, status);
 }
 
+/* A secret of the user's that the provider needs, kept in locked memory for the next step. */
+static void take_secret(struct request *request, struct agent *agent, struct secret **field)
+{
+    struct secret *given = NULL;
+    struct err err = {0};
+
+    if (!request_secret(request, CREDENTIAL_MAX, &given, &err)) {
+        reply_err(request, &err);
+        return;
+    }
+    pthread_mutex_lock(&agent->work);
+    secret_free(*field);
+    *field = given;
+    pthread_mutex_unlock(&agent->work);
+    reply_empty(request);
+}
+
+static void answer_private_key(struct request *request, void *context)
+{
+    struct agent *agent = context;
+
+    take_secret(request, agent, &agent->private_key);
+}
+
+static void answer_password(struct request *request, void *context)
+{
+    struct agent *agent = context;
+
+    take_secret(request, agent, &agent->password);
+}
+
 static bool backup(struct agent *agent, const struct secret *password, char **out, struct err *err)
 {
     const struct hostseal_conf conf = agent_hostseal_conf(agent);
@@ -173,6 +206,8 @@ static const struct route routes[] = {
     {"POST", "/v1/steps", ROLE_LOCAL, ORDER_MAX, answer_step},
     {"PUT", "/v1/vms/{vm}/disks/{disk}", ROLE_LOCAL, ROUTE_NO_CEILING, answer_pour},
     {"POST", "/v1/vms/{vm}/proof", ROLE_LOCAL, BLOCKS_MAX_BYTES, answer_proof},
+    {"PUT", "/v1/provider/private-key", ROLE_LOCAL, CREDENTIAL_MAX, answer_private_key},
+    {"PUT", "/v1/provider/password", ROLE_LOCAL, CREDENTIAL_MAX, answer_password},
     {"POST", "/v1/key/backup", ROLE_LOCAL, BACKUP_MAX_PASSWORD, answer_backup},
     {"POST", "/v1/key/backup/fetched", ROLE_LOCAL, 0, answer_backup_fetched},
     {"POST", "/v1/key/recover", ROLE_LOCAL, BACKUP_MAX_PASSWORD + 1 + BACKUP_MAX_TEXT,

@@ -29,6 +29,44 @@ static bool take_conf(struct agent *agent, const json_t *params, struct err *err
     return agent_save(agent, err);
 }
 
+#define MAX_SERVERS 16u
+
+/* An external provider, opened with what the step brought; it keeps that in its folder, sealed to
+ * this host, and is opened from there ever after. */
+static bool open_given(struct agent *agent, const json_t *params, struct err *err)
+{
+    const struct host *host = &agent->host;
+    const char *servers[MAX_SERVERS + 1] = {NULL};
+    const json_t *list;
+    struct key *key = NULL;
+
+    if (!json_get_array(params, "servers", MAX_SERVERS, &list, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        servers[i] = json_string_value(json_array_get(list, i));
+    }
+    const struct provider_conf conf = {.name = host->provider_name,
+                                       .type = host->provider_type,
+                                       .cluster = host->cluster_id,
+                                       .folder = agent->provider_folder,
+                                       .host = agent_hostseal_conf(agent),
+                                       .servers = servers,
+                                       .ca = json_string_or(params, "ca", NULL),
+                                       .certificate = json_string_or(params, "certificate", NULL),
+                                       .private_key = agent->private_key,
+                                       .user = json_string_or(params, "user", NULL),
+                                       .password = agent->password};
+
+    agent_key_close(agent);
+    bool opened = key_open(&conf, &key, err);
+
+    key_close(key);
+    secret_free(TAKE(agent->private_key));
+    secret_free(TAKE(agent->password));
+    return opened || err_add(err, "open key provider '%s'", host->provider_name);
+}
+
 static bool make_kek(struct agent *agent, struct key *key, struct making *making, struct err *err)
 {
     AUTO(drop_free) char *label = text_make("quoin %s", agent->host.cluster);
@@ -52,7 +90,9 @@ bool step_provider_open(struct agent *agent, struct making *making, struct err *
     struct key *key = NULL;
     json_t *look = NULL;
 
-    if (!take_conf(agent, making->params, err) || !agent_key(agent, &key, err)) {
+    if (!take_conf(agent, making->params, err) ||
+        (json_object_get(making->params, "servers") && !open_given(agent, making->params, err)) ||
+        !agent_key(agent, &key, err)) {
         return false;
     }
     progress_tell(making->progress, 20, "prove the key provider");

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const providers[] = {"native", NULL};
+static const char *const providers[] = {"native", "kmip", NULL};
 
 const struct blueprint_limits cli_limits = {.providers = providers};
 

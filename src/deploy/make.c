@@ -11,7 +11,8 @@
 #include "deploy/deploy.h"
 #include "deploy/manager.h"
 
-#define PASSWORD_MAX 1024u
+#define PASSWORD_MAX   1024u
+#define CREDENTIAL_MAX 16384u
 
 /* The agent's step of the same kind. */
 static bool ask_agent(struct deploy *deploy, const struct step *step, json_t *params,
@@ -48,15 +49,70 @@ static const char *tpm_word(enum tpm_use use)
     return words[use];
 }
 
+/* A secret of the user's goes from its file through locked memory and the tunnel to the agent's. */
+static bool send_secret(struct deploy *deploy, const struct step *step, const char *file, bool line,
+                        const char *path, struct err *err)
+{
+    AUTO(drop_secret) struct secret *secret = NULL;
+    struct remote *remote = NULL;
+
+    if (!file) {
+        return true;
+    }
+    if (!secret_read_file(file, CREDENTIAL_MAX, line, &secret, err) ||
+        !deploy_remote(deploy, step->host, &remote, err) || !remote_agent(remote, err)) {
+        return false;
+    }
+    const struct client_call call = {.method = "PUT", .path = path, .secret = secret};
+
+    return client_ask(remote->agent, &call, NULL, err);
+}
+
+static bool add_file(json_t *params, const char *key, const char *file, struct err *err)
+{
+    AUTO(drop_free) char *text = NULL;
+
+    if (!file) {
+        return true;
+    }
+    if (!file_read(file, CERTIFICATE_MAX, &text, NULL, err)) {
+        return false;
+    }
+    json_object_set_new(params, key, json_string(text));
+    return true;
+}
+
+/* What an external provider is reached with. */
+static bool add_servers(json_t *params, const struct blueprint_provider *provider, struct err *err)
+{
+    json_t *servers = json_array();
+
+    json_object_set_new(params, "servers", servers);
+    for (size_t i = 0; i < provider->server_count; i++) {
+        json_array_append_new(servers, json_string(provider->servers[i]));
+    }
+    if (provider->username) {
+        json_object_set_new(params, "user", json_string(provider->username));
+    }
+    return add_file(params, "ca", provider->ca, err) &&
+           add_file(params, "certificate", provider->certificate, err);
+}
+
 static bool make_provider(struct deploy *deploy, const struct step *step, struct err *err)
 {
-    const struct blueprint *blueprint = deploy->blueprint;
+    const struct blueprint_provider *provider = &deploy->blueprint->encryption.provider;
+    AUTO(drop_json)
+    json_t *params = json_pack("{s:s, s:s, s:s}", "name", provider->name, "type", provider->type,
+                               "tpm", tpm_word(deploy->blueprint->encryption.tpm));
 
-    return ask_agent(deploy, step,
-                     json_pack("{s:s, s:s, s:s}", "name", blueprint->encryption.provider.name,
-                               "type", blueprint->encryption.provider.type, "tpm",
-                               tpm_word(blueprint->encryption.tpm)),
-                     NULL, err);
+    if (provider->server_count > 0 &&
+        (!add_servers(params, provider, err) ||
+         !send_secret(deploy, step, provider->private_key, false, "/v1/provider/private-key",
+                      err) ||
+         !send_secret(deploy, step, provider->password_file, true, "/v1/provider/password", err))) {
+        return err_add(err, "key provider '%s'", provider->name);
+    }
+    return ask_agent(deploy, step, json_incref(params), NULL, err);
 }
 
 static bool make_ca(struct deploy *deploy, const struct step *step, struct err *err)
