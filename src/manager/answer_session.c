@@ -100,13 +100,13 @@ static void welcome(struct request *request, struct manager *manager, const char
 /* What was typed as a user's name may be a password: it is neither logged nor kept. */
 static void refuse(struct request *request, struct manager *manager, const struct err *err)
 {
-    const struct event event = {"warning", "session", "sign in", NULL};
+    const struct event event = {"warning", "session", "refused", NULL};
 
     if (err->kind != ERR_DENIED) {
         reply_err(request, err);
         return;
     }
-    journal_event(manager->database, &event, "a sign in from %s was refused",
+    journal_event(manager->database, &event, "somebody at %s gave a wrong name or password",
                   request_from(request));
     answer_refusal(request, 401, err);
 }

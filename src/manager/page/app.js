@@ -107,7 +107,7 @@ function show(focus) {
     scrollTo(0, 0);
   }
 }
-/* Of hosts only what changes between two answers of a host that is well. */
+/* All but when a host answered last, which alone is no reason to draw anew. */
 const gist = (data) => JSON.stringify(data, (key, value) => (key === 'seen' ? undefined : value));
 
 async function refresh() {
@@ -125,6 +125,9 @@ async function refresh() {
     if (first) showIn(true);
     if (shown !== page.shown) show(first);
     page.shown = shown;
+    for (const host of data.hosts) {
+      for (const time of document.querySelectorAll(`[data-seen="${CSS.escape(host.name)}"]`)) time.dateTime = host.seen;
+    }
   } catch (error) {
     if (token !== page.token) return;
     if (error.status === 401) { showLogin('Your session has ended. Sign in again.'); return; }

@@ -43,7 +43,7 @@ function h(tag, attributes, ...children) {
     else if (value === true) node.setAttribute(key, '');
     else if (value !== null && value !== undefined && value !== false) node.setAttribute(key, value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return node;
 }
 
@@ -93,9 +93,9 @@ function ago(at) {
   }
   return seconds < 10 ? 'just now' : `${seconds} s ago`;
 }
-function when(at) {
+function when(at, host) {
   if (!at) return DASH;
-  return h('time', { datetime: at, title: new Date(at).toLocaleString() }, ago(at));
+  return h('time', { datetime: at, title: new Date(at).toLocaleString(), 'data-seen': host }, ago(at));
 }
 const text = (value) => (value === null || value === undefined || value === '' ? DASH : String(value));
 const code = (value) => (value ? h('code', {}, value) : DASH);
@@ -176,7 +176,8 @@ function overall(data, list) {
   const bad = list.filter((one) => one.classList.contains('danger')).length;
   return bad ? label('bad', 'Needs help') : list.length ? label('warn', 'Needs attention') : label('ok', 'Healthy');
 }
-const eventRow = (event) => [severity(event.severity), event.what, `${event.object} / ${event.name}`, text(event.actor), when(event.at)];
+const KINDS = { datacenters: 'Data center', clusters: 'Cluster', hosts: 'Host', datastores: 'Datastore', vms: 'Machine', 'key-providers': 'Key provider', session: 'Session' };
+const eventRow = (event) => [severity(event.severity), event.what, `${KINDS[event.object] || event.object} ${event.name}`, text(event.actor), when(event.at)];
 
 const VIEWS = {
   overview(data) {
@@ -212,7 +213,7 @@ const VIEWS = {
     return [title('Hosts', h('p', { class: 'subtle' }, `${data.hosts.filter((host) => host.state === 'up').length} of ${count(data.hosts.length, 'host')} up`)),
       data.hosts.length ? null : h('p', { class: 'empty' }, 'No host has joined yet.'),
       ...data.hosts.map((host) => card('server', `Host ${host.name}`, state(host.state),
-        facts(['Address', code(host.address)], [host.state === 'away' ? 'Away since' : 'Up since', when(host.since)], ['Last answer', when(host.seen)],
+        facts(['Address', code(host.address)], [host.state === 'away' ? 'Away since' : 'Up since', when(host.since)], ['Last answer', when(host.seen, host.name)],
           ['Agent', text(host.version)], ['Cluster', text(host.cluster)],
           host.trouble ? ['Trouble', host.trouble] : null, host.waiting ? ['Waits for', host.waiting] : null,
           ['Machines', data.vms.filter((vm) => vm.host === host.name).map((vm) => vm.name).join(', ') || 'none']),
@@ -249,7 +250,7 @@ const VIEWS = {
   events(data, view) {
     const wanted = view.find.toLowerCase();
     const shown = data.events.filter((event) => (!view.severity || event.severity === view.severity)
-      && (!wanted || `${event.what} ${event.object} ${event.name} ${event.actor || ''}`.toLowerCase().includes(wanted)));
+      && (!wanted || `${event.what} ${KINDS[event.object]} ${event.name} ${event.actor || ''}`.toLowerCase().includes(wanted)));
     return [title('Events'),
       h('section', { class: 'card', 'aria-label': 'Events' },
         h('div', { class: 'filters' },
