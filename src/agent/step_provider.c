@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent/step.h"
+#include "key/native.h"
 
 static bool take_conf(struct agent *agent, const json_t *params, struct err *err)
 {
@@ -113,7 +114,8 @@ bool step_provider_remove(struct agent *agent, struct making *making, struct err
         return err_set(err, ERR_CLASH, "the keys go last: VMs or a datastore are still here");
     }
     agent_key_close(agent);
-    if (!file_remove_tree(agent->provider_folder, err) || !hostseal_remove(tls, err)) {
+    /* Overwritten, not only unlinked; what another type of provider left goes with the folder. */
+    if (!native_destroy(agent->provider_folder, err) || !hostseal_remove(tls, err)) {
         return false;
     }
     for (size_t i = 0; i < COUNT_OF(files); i++) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent/step.h"
+#include "agent/vm.h"
 
 static bool find_backend(struct agent *agent, struct err *err)
 {
@@ -65,7 +66,7 @@ bool step_store_begin(struct agent *agent, struct making *making, struct err *er
     return agent->backend->build->begin(&conf, making->progress, err);
 }
 
-/* {"disk":{"wwn"|"serial"|"uuid"|"path"},"bytes","consent"} */
+/* {"disk":{"wwn"|"serial"|"uuid"|"path"},"link"?,"bytes","consent"} */
 static bool read_order(const struct agent *agent, const json_t *params, struct disk_order *out,
                        struct err *err)
 {
@@ -82,6 +83,7 @@ static bool read_order(const struct agent *agent, const json_t *params, struct d
                                         .serial = json_string_or(disk, "serial", NULL),
                                         .uuid = json_string_or(disk, "uuid", NULL),
                                         .path = json_string_or(disk, "path", NULL)},
+                               .link = json_string_or(params, "link", NULL),
                                .size = (uint64_t)bytes,
                                .cluster = agent->host.cluster_id,
                                .host = agent->host.name,
@@ -159,13 +161,18 @@ bool step_store_holes(struct agent *agent, struct making *making, struct err *er
 bool step_store_remove(struct agent *agent, struct making *making, struct err *err)
 {
     struct store_monitor monitor;
+    struct err away = {0};
     json_t *cleared = NULL;
 
-    if (agent->vms) {
-        return err_set(err, ERR_CLASH, "VMs of this cluster are still on the datastore");
-    }
     if (!agent->host.store_type) {
         return true;
+    }
+    /* An agent that has just started may not know of its VMs yet; a datastore that is away or was
+     * never finished cannot tell, and may go all the same. */
+    (void)vm_list_load(agent, &away);
+    if (agent->vms) {
+        err_set(err, ERR_CLASH, "VMs of this cluster are still on the datastore");
+        return err_mend(err, "run the same command again: it removes them first");
     }
     agent_store_close(agent);
     const struct store_conf conf = agent_store_conf(agent, &monitor);

@@ -175,6 +175,18 @@ static const struct blueprint_disk *disk_of(const struct blueprint_host *host, c
     return NULL;
 }
 
+/* The first of udev's links by identity, or NULL: a node's name may go to another disk at any
+ * time, and the agent sees by this that it did. */
+static const char *link_of(const struct facts_disk *disk)
+{
+    for (size_t i = 0; i < disk->links.count; i++) {
+        if (text_starts(disk->links.items[i], "/dev/disk/by-id/")) {
+            return disk->links.items[i];
+        }
+    }
+    return NULL;
+}
+
 static bool make_disk(struct deploy *deploy, const struct step *step, struct err *err)
 {
     const struct blueprint_disk *disk = disk_of(host_of(deploy, step->host), step->target);
@@ -185,8 +197,9 @@ static bool make_disk(struct deploy *deploy, const struct step *step, struct err
         return err_set(err, ERR_BUG, "the plan's disk '%s' is not in the blueprint", step->target);
     }
     return ask_agent(deploy, step,
-                     json_pack("{s:{s:s}, s:I, s:b}", "disk", disk_by_name(disk->by), disk->id,
-                               "bytes", (json_int_t)seen->bytes, "consent", disk->wipe),
+                     json_pack("{s:{s:s}, s:s*, s:I, s:b}", "disk", disk_by_name(disk->by),
+                               disk->id, "link", link_of(seen), "bytes", (json_int_t)seen->bytes,
+                               "consent", disk->wipe),
                      NULL, err);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/time.h>
 
 #define AGENT_SOCKET  "/run/quoin/quoind.sock"
+#define AGENT_STATE   "/var/lib/quoin/cluster.json"
 #define PACKAGE_PLACE "/var/cache/quoin"
 /* Asking for facts boots a firmware once; a slow host under load still ends in this time. */
 #define LOOK_SECONDS    90u
@@ -140,12 +141,39 @@ bool remote_uninstall(struct remote *remote, struct err *err)
            err_add(err, "remove the agent from host '%s'", remote->host->name);
 }
 
-bool remote_has_agent(struct remote *remote)
+/* Whether a file is there, by test(1): a lost connection is no answer. */
+static bool has_file(struct remote *remote, const char *what, const char *path, bool *out,
+                     struct err *err)
 {
-    struct err ignored = {0};
+    AUTO(drop_run_result) struct run_result said = {0};
 
-    return ssh_ok(remote->ssh, &(struct run){.argv = RUN("test", "-S", AGENT_SOCKET)}, NULL,
-                  &ignored);
+    if (!ssh_run(remote->ssh, &(struct run){.argv = RUN("test", what, path)}, &said, err)) {
+        return false;
+    }
+    *out = said.status == 0;
+    return said.status <= 1 ||
+           err_set(err, ERR_SYSTEM, "host '%s' does not tell whether '%s' is there: %.200s",
+                   remote->host->name, path, said.errors);
+}
+
+/* ERR_ABSENT only where nothing of a cluster is: destroy takes it for undone. */
+static bool find_agent(struct remote *remote, struct err *err)
+{
+    bool listens = false, joined = false;
+
+    if (!has_file(remote, "-S", AGENT_SOCKET, &listens, err) ||
+        !has_file(remote, "-e", AGENT_STATE, &joined, err)) {
+        return false;
+    }
+    if (!listens && joined) {
+        err_set(err, ERR_AWAY, "the agent on host '%s' does not run", remote->host->name);
+        return err_mend(err, "look at it there: systemctl status quoind");
+    }
+    if (!listens) {
+        err_set(err, ERR_ABSENT, "host '%s' has no agent", remote->host->name);
+        return err_mend(err, "quoin deploy installs it");
+    }
+    return true;
 }
 
 bool remote_agent(struct remote *remote, struct err *err)
@@ -153,9 +181,8 @@ bool remote_agent(struct remote *remote, struct err *err)
     if (remote->agent) {
         return true;
     }
-    if (!remote_has_agent(remote)) {
-        err_set(err, ERR_ABSENT, "host '%s' has no agent", remote->host->name);
-        return err_mend(err, "quoin deploy installs it");
+    if (!find_agent(remote, err)) {
+        return false;
     }
     if (!remote->socket && !ssh_forward(remote->ssh, AGENT_SOCKET, &remote->socket, err)) {
         return err_add(err, "open a tunnel to host '%s'", remote->host->name);

@@ -32,11 +32,10 @@ bool remote_install(struct remote *remote, bool *out_changed, struct err *err);
 /* The agent's package, gone with its state; without one it succeeds. The programs that it needed
  * stay: they may have been there before. */
 bool remote_uninstall(struct remote *remote, struct err *err);
-/* Opens the tunnel and the client; ERR_ABSENT when no agent is installed. Twice is nothing. */
+/* Opens the tunnel and the client. Twice is nothing. ERR_ABSENT: no agent, and the host is part of
+ * no cluster; ERR_AWAY: it is, but its agent does not run, or the connection was lost. */
 bool remote_agent(struct remote *remote, struct err *err);
 bool remote_status(struct remote *remote, json_t **out, struct err *err);
-/* Is there an agent's socket? */
-bool remote_has_agent(struct remote *remote);
 
 /* How a long answer is heard: progress to the report, the last line kept. */
 struct remote_answer {

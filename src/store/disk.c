@@ -20,6 +20,8 @@
 #define EDGE  (10ull << 20)
 #define PIECE (1u << 20)
 
+#define DISK_BY_ID "/dev/disk/by-id/"
+
 DROP(probe, blkid_probe, blkid_free_probe);
 
 static bool is_zero(const unsigned char *bytes, size_t length)
@@ -323,12 +325,27 @@ bool disk_may_take(const struct disk *disk, const char *cluster, bool consent, s
     return may_wipe_content(disk, cluster, consent, err);
 }
 
+static bool leads_to(const char *link, const struct disk *disk)
+{
+    struct stat st;
+
+    return text_starts(link, DISK_BY_ID) && stat(link, &st) == 0 && S_ISBLK(st.st_mode) &&
+           st.st_rdev == disk->number;
+}
+
 /* The same disk as the plan saw? A device node may have gone to another disk since. */
 static bool is_as_ordered(const struct disk *disk, const struct disk_order *order, struct err *err)
 {
     if (order->identity && strcmp(disk->identity, order->identity) != 0) {
         return err_set(err, ERR_CLASH, "disk %s is now %s", order->identity, disk->identity) ||
                err_mend(err, "Plan again.");
+    }
+    if (order->link && !leads_to(order->link, disk)) {
+        (void)err_set(err, ERR_CLASH,
+                      "%s is not the disk it was when it was planned: %s leads "
+                      "elsewhere now",
+                      disk->node, order->link);
+        return err_mend(err, "Plan again.");
     }
     if (order->size && disk->size != order->size) {
         (void)err_set(err, ERR_CLASH, "disk %s (%s) has %llu bytes, not %llu as planned",

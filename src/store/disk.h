@@ -72,6 +72,7 @@ bool disk_is_ours(const struct disk *disk, const char *cluster);
 struct disk_order {
     struct disk_name name;
     const char *identity; /* of struct disk, when the plan was made; NULL: the name says enough */
+    const char *link; /* under /dev/disk/by-id, that led to it when the plan was made; or NULL */
     uint64_t size;
     const char *cluster; /* UUID */
     const char *host;    /* name of this host */

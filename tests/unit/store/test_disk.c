@@ -264,6 +264,29 @@ static void a_disk_of_another_identity_than_planned_is_refused(void **state)
     is_refused(bench, ERR_CLASH, "wwn-0x5000c50000000101");
 }
 
+static void a_node_that_went_to_another_disk_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    AUTO(drop_free) char *link = text_make("/dev/disk/by-id/quoin-test-%d", (int)getpid());
+    struct err err = {0};
+    struct disk disk;
+
+    bench->order.link = "/dev/disk/by-id/scsi-of-another-disk";
+    is_refused(bench, ERR_CLASH, "scsi-of-another-disk");
+    bench->order.link = bench->loop; /* leads to it, but says nothing of what it is */
+    is_refused(bench, ERR_CLASH, "leads elsewhere");
+    bench->order.link = link;
+    assert_true(file_make_folder("/dev/disk/by-id", 0755, &err));
+    assert_int_equal(symlink("/dev/null", link), 0);
+    is_refused(bench, ERR_CLASH, "leads elsewhere");
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(symlink(bench->loop, link), 0);
+    bool taken = disk_take(&bench->order, &disk, &err);
+
+    assert_int_equal(unlink(link), 0);
+    assert_true(taken);
+}
+
 static void a_disk_has_exactly_one_name(void **state)
 {
     struct bench *bench = *state;
@@ -373,6 +396,7 @@ int main(void)
         ON_A_DISK(a_disk_that_somebody_has_for_himself_is_refused),
         ON_A_DISK(a_disk_of_another_size_than_planned_is_refused),
         ON_A_DISK(a_disk_of_another_identity_than_planned_is_refused),
+        ON_A_DISK(a_node_that_went_to_another_disk_is_refused),
         ON_A_DISK(a_disk_has_exactly_one_name),
         ON_A_DISK(a_disk_is_found_by_the_uuid_of_what_is_on_it),
         ON_A_DISK(a_file_system_s_uuid_still_finds_the_disk_that_was_taken),
