@@ -151,12 +151,19 @@ static bool pour_into(const struct vm *vm, const json_t *entry, struct source *s
     return io->unlock(raw.medium.image, poured ? err : &ignored) && poured;
 }
 
-/* True: poured, and what the datastore holds opens with the VM's key. */
-static bool holds(const struct vm *vm, const json_t *entry)
+/* Whether it was poured, and what the datastore holds opens with the VM's key. A disk that was
+ * poured is never poured again: whatever hides its header today, its content may be all there is.
+ */
+static bool look(const struct vm *vm, const json_t *entry, bool *out_poured, struct err *err)
 {
-    struct err ignored = {0};
+    bool poured = json_is_true(json_object_get(entry, "poured"));
 
-    return json_is_true(json_object_get(entry, "poured")) && disk_check(vm, entry, &ignored);
+    if (poured && !disk_check(vm, entry, err)) {
+        return err_mend(err, "nothing was changed; docs/recovery.md says how to look at the disk, "
+                             "quoin destroy gives it up");
+    }
+    *out_poured = poured;
+    return true;
 }
 
 static bool pour_disk(struct vm *vm, json_t *entry, struct source *source, struct making *making,
@@ -166,7 +173,7 @@ static bool pour_disk(struct vm *vm, json_t *entry, struct source *source, struc
         return err_add(err, "pour disk '%s'", json_string_or(entry, "name", ""));
     }
     making->changed = true;
-    json_object_set_new(entry, "poured", json_true());
+    vm_note(vm, entry, "poured", json_true());
     return vm_save(vm, err);
 }
 
@@ -174,12 +181,12 @@ bool disk_pour_blank(struct vm *vm, const char *disk, struct making *making, str
 {
     AUTO(drop_source) struct source source = {0};
     json_t *entry = NULL;
+    bool poured = false;
 
-    if (!vm_open(vm, err) || !vm_disk(vm, disk, &entry, err)) {
+    if (!vm_open(vm, err) || !vm_disk(vm, disk, &entry, err) || !look(vm, entry, &poured, err)) {
         return false;
     }
-    return holds(vm, entry) ||
-           (source_blank(&source, err) && pour_disk(vm, entry, &source, making, err));
+    return poured || (source_blank(&source, err) && pour_disk(vm, entry, &source, making, err));
 }
 
 bool disk_pour_bytes(struct vm *vm, const char *disk, const struct secret *bytes,
@@ -187,11 +194,12 @@ bool disk_pour_bytes(struct vm *vm, const char *disk, const struct secret *bytes
 {
     AUTO(drop_source) struct source source = {0};
     json_t *entry = NULL;
+    bool poured = false;
 
-    if (!vm_open(vm, err) || !vm_disk(vm, disk, &entry, err)) {
+    if (!vm_open(vm, err) || !vm_disk(vm, disk, &entry, err) || !look(vm, entry, &poured, err)) {
         return false;
     }
-    return holds(vm, entry) ||
+    return poured ||
            (source_secret(bytes, &source, err) && pour_disk(vm, entry, &source, making, err));
 }
 
@@ -216,11 +224,13 @@ static bool pour_image_locked(struct agent *agent, const char *uuid, const char 
     AUTO(drop_source) struct source source = {0};
     struct vm *vm = NULL;
     json_t *entry = NULL;
+    bool poured = false;
 
-    if (!vm_find(agent, uuid, &vm, err) || !vm_open(vm, err) || !vm_disk(vm, disk, &entry, err)) {
+    if (!vm_find(agent, uuid, &vm, err) || !vm_open(vm, err) || !vm_disk(vm, disk, &entry, err) ||
+        !look(vm, entry, &poured, err)) {
         return false;
     }
-    if (holds(vm, entry)) {
+    if (poured) {
         return drain(read, context, err);
     }
     return source_frames(read, context, &source, err) && pour_disk(vm, entry, &source, making, err);

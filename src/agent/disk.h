@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The disks of a VM: an image each on the datastore, LUKS2 inside, poured and proven. A disk that
- * is sealed already, opens with the VM's key and is marked as poured in its home is not poured
- * again.
+ * is marked as poured in the VM's home is not poured again: its header opens with the VM's key, or
+ * the pour is refused and nothing changed. One that is not marked holds nothing of worth.
  */
 #ifndef QUOIN_AGENT_DISK_H
 #define QUOIN_AGENT_DISK_H

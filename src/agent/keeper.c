@@ -37,10 +37,15 @@ static bool keep_vm(struct vm *vm, struct err *err)
 {
     bool started = false;
 
-    if (!vm_open(vm, err)) {
+    if (!vm->config && !vm_open(vm, err)) {
         return false;
     }
+    /* Steps open it again; until then this host needs no key of it. */
     if (!runs_here(vm)) {
+        if (!vm_save_again(vm, err)) {
+            return false;
+        }
+        vm_close(vm);
         return true;
     }
     if (!vm_start(vm, &started, err)) {

@@ -77,42 +77,56 @@ static json_t *provider_json(const struct host *host)
     return object;
 }
 
-static json_t *vm_json(struct agent *agent, struct vm *vm)
+/* With the VM's lock held. A deep copy: the configuration may change once the lock is gone. */
+static json_t *describe(const struct vm *vm)
 {
-    struct hv_look look = {.state = HV_ABSENT};
-    struct err ignored = {0};
-
-    if (agent->hv) {
-        (void)agent->hypervisor->look(agent->hv, vm->uuid, &look, &ignored);
-    }
-    pthread_mutex_lock(&vm->lock);
-    json_t *object =
-        json_pack("{s:s*, s:s, s:s, s:b, s:I, s:I}", "name",
-                  json_string_value(json_object_get(vm->config, "name")), "id", vm->uuid, "state",
-                  hv_state_name(look.state), "encrypted", vm->envelope != NULL, "generation",
-                  (json_int_t)vm->generation, "since", (json_int_t)look.since);
+    static const char *const keys[] = {"name", "disks", "network", "cpus", "memory"};
+    json_t *object = json_pack("{s:s, s:b, s:I}", "id", vm->uuid, "encrypted", vm->envelope != NULL,
+                               "generation", (json_int_t)vm->generation);
 
     json_object_set_new(object, "trouble", text_or_null(vm->trouble));
-    json_object_set(object, "disks", json_object_get(vm->config, "disks"));
-    json_object_set(object, "network", json_object_get(vm->config, "network"));
-    json_object_set(object, "cpus", json_object_get(vm->config, "cpus"));
-    json_object_set(object, "memory", json_object_get(vm->config, "memory"));
-    /* A deep copy: the configuration may change once the lock is gone. */
-    json_t *copy = json_deep_copy(object);
-    pthread_mutex_unlock(&vm->lock);
-    json_decref(object);
-    return copy;
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
+        json_object_set_new(object, keys[i], json_deep_copy(json_object_get(vm->config, keys[i])));
+    }
+    return object;
+}
+
+/* A VM's lock may be held as long as a datastore that is away lets one wait: then what was told
+ * last is told again. */
+static json_t *vm_json(struct vm *vm)
+{
+    if (pthread_mutex_trylock(&vm->lock) == 0) {
+        json_decref(vm->shown);
+        vm->shown = describe(vm);
+        pthread_mutex_unlock(&vm->lock);
+    }
+    return vm->shown ? json_deep_copy(vm->shown)
+                     : json_pack("{s:s, s:b, s:i, s:n}", "id", vm->uuid, "encrypted", 0,
+                                 "generation", 0, "trouble");
 }
 
 static json_t *vms_json(struct agent *agent)
 {
-    json_t *list = json_array();
+    json_t *list = json_array(), *item;
+    size_t i;
 
     pthread_mutex_lock(&agent->state);
     for (struct vm *vm = agent->vms; vm; vm = vm->next) {
-        json_array_append_new(list, vm_json(agent, vm));
+        json_array_append_new(list, vm_json(vm));
     }
     pthread_mutex_unlock(&agent->state);
+    json_array_foreach(list, i, item)
+    {
+        struct hv_look look = {.state = HV_ABSENT};
+        struct err ignored = {0};
+
+        if (agent->hv) {
+            (void)agent->hypervisor->look(agent->hv, json_string_or(item, "id", ""), &look,
+                                          &ignored);
+        }
+        json_object_set_new(item, "state", json_string(hv_state_name(look.state)));
+        json_object_set_new(item, "since", json_integer(look.since));
+    }
     return list;
 }
 

@@ -24,14 +24,15 @@ void vm_close(struct vm *vm)
     pthread_mutex_lock(&vm->lock);
     secret_free(TAKE(vm->key));
     secret_free(TAKE(vm->files));
-    json_decref(TAKE(vm->config));
-    free(TAKE(vm->envelope));
     pthread_mutex_unlock(&vm->lock);
 }
 
 static void vm_free(struct vm *vm)
 {
     vm_close(vm);
+    json_decref(vm->config);
+    json_decref(vm->shown);
+    free(vm->envelope);
     free(vm->trouble);
     pthread_mutex_destroy(&vm->lock);
     free(vm);
@@ -131,6 +132,13 @@ bool vm_disk(const struct vm *vm, const char *disk, json_t **out, struct err *er
                    json_string_or(vm->config, "name", vm->uuid), disk ? disk : "");
 }
 
+void vm_note(struct vm *vm, json_t *part, const char *name, json_t *value)
+{
+    pthread_mutex_lock(&vm->lock);
+    json_object_set_new(part, name, value);
+    pthread_mutex_unlock(&vm->lock);
+}
+
 bool vm_open(struct vm *vm, struct err *err)
 {
     pthread_mutex_lock(&vm->lock);
@@ -201,14 +209,10 @@ bool vm_save(struct vm *vm, struct err *err)
 {
     pthread_mutex_lock(&vm->lock);
     bool saved = home_store(vm, err);
-    vm->unsaved = !saved;
+    /* Files that could not be gathered are not saved by this. */
+    vm->unsaved = vm->unsaved || !saved;
     pthread_mutex_unlock(&vm->lock);
     return saved;
-}
-
-bool vm_save_again(struct vm *vm, struct err *err)
-{
-    return !vm->unsaved || vm_save(vm, err);
 }
 
 static bool remove_images(struct vm *vm, struct store *store, const struct progress *progress,

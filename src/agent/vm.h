@@ -11,6 +11,8 @@
 #ifndef QUOIN_AGENT_VM_H
 #define QUOIN_AGENT_VM_H
 
+#include <stdatomic.h>
+
 #include "agent/agent.h"
 #include "hv/files.h"
 #include "seal/seal.h"
@@ -24,11 +26,12 @@ struct vm {
     char *envelope;       /* JSON text; what the disks' headers carry as well */
     int64_t generation;   /* of the home that was read or written last */
     uint64_t version;     /* of its object */
-    json_t *config;       /* NULL while closed */
+    json_t *config;       /* NULL before it was opened once */
     struct secret *files; /* vTPM state and firmware variables, packed; NULL: none yet */
-    bool unsaved;         /* they changed, and could not be stored yet */
+    atomic_bool unsaved;  /* they changed, and could not be stored yet */
     struct files_watch *watch;
     char *trouble; /* why it does not run, or NULL */
+    json_t *shown; /* what status last told of it, or NULL; under the agent's `state` */
 };
 
 /* All of these but vm_list_free are called under `work`. */
@@ -45,7 +48,7 @@ bool vm_make(struct agent *agent, const char *uuid, const json_t *config, bool *
              struct vm **out, struct err *err);
 /* Its key from the provider, its configuration from the home. Twice is nothing. */
 bool vm_open(struct vm *vm, struct err *err);
-/* The key is forgotten. */
+/* Its secrets are forgotten; what it is remains known. */
 void vm_close(struct vm *vm);
 /* Every disk's header is held against the policy and the VM's key, the files are put in place, the
  * domain is started and its files are watched. Running already: nothing. */
@@ -56,8 +59,10 @@ bool vm_stop(struct vm *vm, bool *out_stopped, struct err *err);
 bool vm_remove(struct vm *vm, const struct progress *progress, struct err *err);
 /* The home as it is now, sealed and stored. */
 bool vm_save(struct vm *vm, struct err *err);
-/* Changes that could not be stored are stored now. */
+/* Changes that could not be stored are stored now, as they are now. */
 bool vm_save_again(struct vm *vm, struct err *err);
+/* Changes a part of the configuration, which status may be reading. Takes `value`. */
+void vm_note(struct vm *vm, json_t *part, const char *name, json_t *value);
 /* The entry of a disk in the configuration, borrowed; ERR_ABSENT. */
 bool vm_disk(const struct vm *vm, const char *disk, json_t **out, struct err *err);
 

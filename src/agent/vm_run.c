@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "agent/disk.h"
+#include "agent/home.h"
 #include "agent/vm.h"
 #include "base/hkdf.h"
 
@@ -111,23 +112,45 @@ static bool prepare(struct vm *vm, struct start *start, struct err *err)
     return add_disks(vm, start, err);
 }
 
+/* The files as they are now go into the home. One lock around both: an older look at them never
+ * follows a newer one. `*out_any` false: there are none. */
+static bool save_files(struct vm *vm, bool *out_any, struct err *err)
+{
+    struct secret *files = NULL;
+    struct err absent = {0};
+
+    pthread_mutex_lock(&vm->lock);
+    bool gathered = files_gather(vm->uuid, &files, &absent);
+
+    *out_any = gathered || absent.kind != ERR_ABSENT;
+    if (gathered) {
+        secret_free(vm->files);
+        vm->files = files;
+    } else if (*out_any) {
+        *err = absent;
+    }
+    bool saved = !*out_any || (gathered && home_store(vm, err));
+
+    vm->unsaved = !saved;
+    pthread_mutex_unlock(&vm->lock);
+    return saved;
+}
+
+bool vm_save_again(struct vm *vm, struct err *err)
+{
+    bool any;
+
+    return !vm->unsaved || (save_files(vm, &any, err) && (any || vm_save(vm, err)));
+}
+
 /* From the watch's thread: vTPM state or firmware variables changed. */
 static void files_changed(void *context, const char *uuid)
 {
-    struct vm *vm = context;
-    struct secret *files = NULL;
     struct err err = {0};
+    bool any;
 
-    if (!files_gather(uuid, &files, &err)) {
-        log_err(&err);
-        vm->unsaved = true;
-        return;
-    }
-    pthread_mutex_lock(&vm->lock);
-    secret_free(vm->files);
-    vm->files = files;
-    pthread_mutex_unlock(&vm->lock);
-    if (!vm_save(vm, &err)) {
+    (void)uuid;
+    if (!save_files(context, &any, &err)) {
         log_err(&err);
     }
 }
@@ -145,29 +168,17 @@ static bool want(struct vm *vm, const char *wanted, struct err *err)
         strcmp(json_string_or(vm->config, "host", ""), host) == 0) {
         return true;
     }
-    json_object_set_new(vm->config, "wanted", json_string(wanted));
-    json_object_set_new(vm->config, "host", json_string(host));
+    vm_note(vm, vm->config, "wanted", json_string(wanted));
+    vm_note(vm, vm->config, "host", json_string(host));
     return vm_save(vm, err);
 }
 
 static bool keep_files(struct vm *vm, struct err *err)
 {
-    struct secret *files = NULL;
-    struct err none = {0};
+    bool any;
 
     files_watch_stop(TAKE(vm->watch));
-    if (!files_gather(vm->uuid, &files, &none)) {
-        if (none.kind == ERR_ABSENT) {
-            return true;
-        }
-        *err = none;
-        return false;
-    }
-    pthread_mutex_lock(&vm->lock);
-    secret_free(vm->files);
-    vm->files = files;
-    pthread_mutex_unlock(&vm->lock);
-    return vm_save(vm, err) && files_clear(vm->uuid, err);
+    return save_files(vm, &any, err) && (!any || files_clear(vm->uuid, err));
 }
 
 /* One that ran here until now may have changes that are not in its home yet, and its watch looks at
