@@ -5,6 +5,14 @@
 
 #include "direct.h"
 
+/* In a test of cmocka: it must succeed, or the test fails with what `err` says. */
+#define MUST(call)                                                                                 \
+    do {                                                                                           \
+        if (!(call)) {                                                                             \
+            fail_msg("%s: %s (%s)", #call, err.what, err_kind_name(err.kind));                     \
+        }                                                                                          \
+    } while (0)
+
 #define CLUSTER_MAX_DISKS 3
 
 struct cluster {

@@ -17,6 +17,8 @@
 #include <time.h>
 
 #include "cluster.h"
+#include "file_system.h"
+#include "other.h"
 #include "store/ceph.h"
 
 static struct cluster cluster;
@@ -43,13 +45,6 @@ static void tell(void *context, unsigned percent, const char *what)
     }
 }
 static const struct progress progress = {.tell = tell};
-
-#define MUST(call)                                                                                 \
-    do {                                                                                           \
-        if (!(call)) {                                                                             \
-            fail_msg("%s: %s (%s)", #call, err.what, err_kind_name(err.kind));                     \
-        }                                                                                          \
-    } while (0)
 
 /* Killed at later and later moments, each time taken up again by the next. */
 static void an_interrupted_start_is_taken_up_again(void **state)
@@ -295,81 +290,9 @@ static void an_attachment_names_the_image_and_carries_the_key(void **state)
     store_attachment_clear(&attachment);
 }
 
-/* Another process that opens image "a", takes its lock, says so, and does as it is told. */
-struct other {
-    pid_t pid;
-    int to, from;
-};
-
-static struct other start_other(void)
-{
-    int to[2], from[2];
-    char word[16] = "";
-
-    assert_int_equal(pipe(to), 0);
-    assert_int_equal(pipe(from), 0);
-    pid_t pid = fork();
-
-    if (pid == 0) {
-        dup2(to[0], 0);
-        dup2(from[1], 1);
-        close(to[1]);
-        close(from[0]);
-        execl("/proc/self/exe", "test_store_ceph", "hold", cluster.root, cluster.id,
-              cluster.address, NULL);
-        _exit(127);
-    }
-    close(to[0]);
-    close(from[1]);
-    assert_true(read(from[0], word, sizeof(word) - 1) > 0);
-    assert_string_equal(word, "locked");
-    return (struct other){pid, to[1], from[0]};
-}
-
-static void end_other(struct other *other)
-{
-    kill(other->pid, SIGKILL);
-    waitpid(other->pid, NULL, 0);
-    close(other->to);
-    close(other->from);
-}
-
-static int be_other(char **argv)
-{
-    struct store_monitor monitor = {"h1", argv[4]};
-    struct store_conf conf = {.cluster = argv[3],
-                              .name = "ds1",
-                              .network = "127.0.0.0/8",
-                              .host = "h1",
-                              .address = argv[4],
-                              .monitors = &monitor,
-                              .monitor_count = 1,
-                              .replicas = 1,
-                              .seconds = 20,
-                              .root = argv[2]};
-    char block[4096] = "late", word = 0;
-    struct image *image = NULL;
-    struct err err = {0};
-
-    if (!stores[0]->open(&conf, &store, &err) ||
-        !stores[0]->images->open(store, "a", NULL, true, &image, &err) ||
-        !stores[0]->io->lock(image, &err)) {
-        (void)fprintf(stderr, "the other: %s\n", err.what);
-        return 1;
-    }
-    (void)!write(1, "locked", 6);
-    (void)!read(0, &word, 1);
-    const struct medium medium = {stores[0]->io, image};
-    bool wrote =
-        medium_write(&medium, 0, block, sizeof(block), &err) && stores[0]->io->flush(image, &err);
-
-    (void)!write(1, wrote ? "wrote" : "refused", wrote ? 5 : 7);
-    _exit(0);
-}
-
 static void an_image_locked_by_the_living_is_a_clash_that_names_him(void **state)
 {
-    struct other other = start_other();
+    struct other other = other_start(&cluster);
     struct image *image = NULL;
     struct err err = {0};
 
@@ -380,7 +303,7 @@ static void an_image_locked_by_the_living_is_a_clash_that_names_him(void **state
 
     print_message("refused after %.2f s: %s\n", now() - begin, err.what);
     ceph->images->close(image);
-    end_other(&other);
+    other_end(&other);
     assert_false(locked);
     assert_int_equal(err.kind, ERR_CLASH);
     assert_non_null(strstr(err.what, "locked by 127."));
@@ -388,14 +311,14 @@ static void an_image_locked_by_the_living_is_a_clash_that_names_him(void **state
 
 static void a_dead_holder_of_this_host_is_fenced_at_once(void **state)
 {
-    struct other other = start_other();
+    struct other other = other_start(&cluster);
     struct store *next = NULL;
     struct image *image = NULL;
     struct err err = {0};
     double begin = 0;
 
     (void)state;
-    end_other(&other);
+    other_end(&other);
     begin = now();
     MUST(ceph->open(&cluster.conf, &next, &err));
     MUST(ceph->images->open(next, "a", NULL, true, &image, &err));
@@ -410,7 +333,7 @@ static void a_dead_holder_of_this_host_is_fenced_at_once(void **state)
 
 static void a_fenced_holder_cannot_write_any_more(void **state)
 {
-    struct other other = start_other();
+    struct other other = other_start(&cluster);
     struct image *image = NULL;
     char word[16] = "", block[4096], before[4096];
     struct err err = {0};
@@ -428,104 +351,13 @@ static void a_fenced_holder_cannot_write_any_more(void **state)
     (void)!read(other.from, word, sizeof(word) - 1);
     MUST(medium_read(&medium, 0, block, sizeof(block), &err));
     ceph->images->close(image);
-    end_other(&other);
+    other_end(&other);
     assert_string_not_equal(word, "wrote");
     assert_memory_equal(before, block, sizeof(block));
     MUST(ceph->fence(store, "a", &err)); /* nobody: succeeds */
 }
 
 /* Holes under encryption */
-
-#define FILE_SYSTEM (32ull << 20)
-
-static struct secret *make_passphrase(void)
-{
-    AUTO(drop_secret) struct secret *random = NULL;
-    struct secret *hex = NULL;
-    struct err err = {0};
-
-    MUST(secret_random(32, &random, &err));
-    MUST(secret_to_hex(random, &hex, &err));
-    return hex;
-}
-
-static bool is_zero(const char *bytes, size_t length)
-{
-    return bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0;
-}
-
-/* An ext4 whose inode table fills whole objects with zeros that it trusts. */
-static char *make_file_system(const char *path)
-{
-    char *bytes = NULL;
-    struct err err = {0};
-
-    MUST(run_ok(&(struct run){.argv = RUN("mkfs.ext4", "-q", "-F", "-b", "4096", "-I", "1024", "-N",
-                                          "8192", "-E", "lazy_itable_init=0,nodiscard", "-O",
-                                          "^uninit_bg,^metadata_csum,^has_journal", path, "32M")},
-                NULL, &err));
-    MUST(file_read(path, FILE_SYSTEM, &bytes, NULL, &err));
-    return bytes;
-}
-
-/* The pour: objects of zeros are skipped. Then a guest rewrites one block in each of these. */
-static unsigned pour_and_touch(const struct medium *disk, const char *bytes)
-{
-    unsigned skipped = 0;
-    struct err err = {0};
-
-    for (uint64_t at = 0; at < FILE_SYSTEM; at += STORE_OBJECT) {
-        if (!is_zero(bytes + at, STORE_OBJECT)) {
-            MUST(medium_write(disk, at, bytes + at, STORE_OBJECT, &err));
-        }
-    }
-    for (uint64_t at = 0; at < FILE_SYSTEM; at += STORE_OBJECT) {
-        if (is_zero(bytes + at, STORE_OBJECT)) {
-            MUST(medium_write(disk, at + (3 << 20), bytes + at + (3 << 20), 4096, &err));
-            skipped++;
-        }
-    }
-    MUST(disk->io->flush(disk->image, &err));
-    return skipped;
-}
-
-/* As a guest reads: 4 KiB at a time. Then e2fsck looks, and repairs nothing. */
-static bool is_sound(const struct medium *disk, const char *path)
-{
-    AUTO(drop_free) char *bytes = text_room(1, FILE_SYSTEM);
-    AUTO(drop_run_result) struct run_result result = {0};
-    struct err err = {0};
-
-    for (uint64_t at = 0; at < FILE_SYSTEM; at += 4096) {
-        MUST(medium_read(disk, at, bytes + at, 4096, &err));
-    }
-    MUST(file_write(path, bytes, FILE_SYSTEM, 0600, &err));
-    MUST(run_program(&(struct run){.argv = RUN("e2fsck", "-fn", path)}, &result, &err));
-    return result.status == 0;
-}
-
-/* With the settings as they are on the host now. */
-static bool file_system_survives(struct store *with)
-{
-    AUTO(drop_secret) struct secret *passphrase = make_passphrase();
-    AUTO(drop_free) char *path = text_make("%s/file-system", cluster.root);
-    AUTO(drop_free) char *bytes = make_file_system(path);
-    struct image *image = NULL;
-    struct err err = {0};
-
-    MUST(ceph_scratch_disk(with, "fs", FILE_SYSTEM, passphrase, &image, &err));
-    const struct medium disk = {ceph->io, image};
-    uint64_t size = 0;
-
-    MUST(ceph->io->size(image, &size, &err));
-    assert_int_equal(size, FILE_SYSTEM);
-    assert_true(pour_and_touch(&disk, bytes) >= 2);
-    bool sound = is_sound(&disk, path);
-
-    ceph->images->close(image);
-    MUST(ceph->images->remove(with, "fs", NULL, &err));
-    return sound;
-}
 
 static void holes_read_as_zeros_with_our_settings(void **state)
 {
@@ -545,7 +377,7 @@ static void holes_read_as_zeros_with_our_settings(void **state)
 static void a_file_system_poured_without_its_zeros_is_sound(void **state)
 {
     (void)state;
-    assert_true(file_system_survives(store));
+    assert_true(file_system_survives(store, cluster.root));
 }
 
 /* The trap itself: were this test to fail, the setting would not be needed any more. */
@@ -567,7 +399,7 @@ static void without_the_setting_the_step_says_so_and_a_file_system_is_damaged(vo
     MUST(file_write(path, text, strlen(text), 0644, &err));
     MUST(ceph->open(&cluster.conf, &without, &err));
     bool asked = ceph->holes(without, &hold, &err);
-    bool survives = file_system_survives(without);
+    bool survives = file_system_survives(without, cluster.root);
 
     ceph->close(without);
     MUST(asked);
@@ -578,7 +410,7 @@ static void without_the_setting_the_step_says_so_and_a_file_system_is_damaged(vo
 
 static void a_wrong_passphrase_is_denied(void **state)
 {
-    AUTO(drop_secret) struct secret *right = make_passphrase(), *wrong = make_passphrase();
+    AUTO(drop_secret) struct secret *right = passphrase_make(), *wrong = passphrase_make();
     struct image *image = NULL, *none = NULL;
     struct err err = {0};
 
@@ -776,7 +608,7 @@ int main(int argc, char **argv)
     };
 
     if (argc == 5 && strcmp(argv[1], "hold") == 0) {
-        return be_other(argv);
+        return other_be(argv);
     }
     if (geteuid() != 0 || access("/usr/bin/ceph-osd", X_OK) != 0) {
         return 77; /* meson: skipped */
