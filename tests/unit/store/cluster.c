@@ -7,12 +7,12 @@
 
 #define DISK_SIZE (6ull << 30)
 
-void cluster_prepare(struct cluster *cluster, size_t disk_count)
+void cluster_prepare(struct cluster *cluster, const char *where, size_t disk_count)
 {
     unsigned n = (unsigned)getpid();
 
     *cluster = (struct cluster){.disk_count = disk_count};
-    (void)snprintf(cluster->root, sizeof(cluster->root), "/tmp/quoin-store-XXXXXX");
+    (void)snprintf(cluster->root, sizeof(cluster->root), "%s/quoin-store-XXXXXX", where);
     if (!mkdtemp(cluster->root) || chmod(cluster->root, 0755) != 0) {
         abort();
     }

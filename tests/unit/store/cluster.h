@@ -24,8 +24,8 @@ struct cluster {
     struct disk_order orders[CLUSTER_MAX_DISKS];
 };
 
-/* Folders and disks; nothing of Ceph yet. */
-void cluster_prepare(struct cluster *cluster, size_t disk_count);
+/* Folders and disks under a new folder in `where`; nothing of Ceph yet. */
+void cluster_prepare(struct cluster *cluster, const char *where, size_t disk_count);
 /* begin, disk …, pool. */
 bool cluster_make(struct cluster *cluster, const struct progress *progress, struct err *err);
 /* Whatever the test left. */

@@ -123,6 +123,25 @@ void direct_kill_all(const char *root)
     (void)each(root, cut, &ignored);
 }
 
+void direct_kill_pids(const char *folder)
+{
+    AUTO(drop_dir) DIR *dir = opendir(folder);
+    const struct dirent *entry = NULL;
+
+    while (dir && (entry = readdir(dir))) {
+        AUTO(drop_free) char *path = text_make("%s/%s", folder, entry->d_name);
+        AUTO(drop_free) char *text = NULL;
+        struct err ignored = {0};
+        pid_t pid = strstr(entry->d_name, ".pid") && file_read(path, 64, &text, NULL, &ignored)
+                        ? atoi(text)
+                        : 0;
+
+        if (pid > 0 && kill(pid, SIGKILL) == 0) {
+            wait_gone(pid);
+        }
+    }
+}
+
 bool direct_boot(const char *root, struct err *err)
 {
     return each(root, start, err);

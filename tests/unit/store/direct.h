@@ -11,6 +11,8 @@
 extern const struct store_daemons direct_daemons;
 /* SIGKILL to each of them at once: a power cut. */
 void direct_kill_all(const char *root);
+/* SIGKILL to whatever wrote a .pid file into this folder. */
+void direct_kill_pids(const char *folder);
 /* Everything that was started is started again, as units do after a boot. */
 bool direct_boot(const char *root, struct err *err);
 

@@ -81,7 +81,7 @@ static void from_nothing_to_a_pool_in_seconds(void **state)
     struct err err = {0};
 
     (void)state;
-    cluster_prepare(&another, 1);
+    cluster_prepare(&another, "/tmp", 1);
     /* Beside the one that is there: an address of its own. */
     (void)snprintf(another.address, sizeof(another.address), "127.100.%d.1", (int)getpid() % 250);
     double begin = now();
@@ -614,7 +614,7 @@ int main(int argc, char **argv)
         return 77; /* meson: skipped */
     }
     ceph = stores[0];
-    cluster_prepare(&cluster, 2);
+    cluster_prepare(&cluster, "/tmp", 2);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
     ceph->close(store);

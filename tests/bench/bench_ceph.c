@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The datastore side by side with its peers, interleaved, in one run; see README beside this file.
+ * Each measured run is a process of its own.
+ */
+#include <fcntl.h>
+#include <getopt.h>
+#include <openssl/rand.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "cluster.h"
+#include "seal/seal.h"
+
+#define MIB        ((uint64_t)1 << 20)
+#define MAX_ROUNDS 25
+#define UNDER_WAY  16u
+#define DISK       "3f0e7a52-91cf-4c36-9c0a-7d0a3c1f2b44"
+
+static uint64_t image_size = 1024 * MIB;
+static unsigned rounds = 3, filled = 100;
+static const char *where = "/dev/shm", *plain_script = "tests/bench/plain-ceph";
+static struct cluster cluster;
+static char *source_path, *conf_path, *key_path;
+
+struct report {
+    double seconds;
+    double written; /* until the payload is on stable storage; 0: not told */
+    double cpu;
+    long peak_kib;
+    bool ok;
+    struct err err;
+};
+
+static double now(void)
+{
+    struct timespec at;
+
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
+}
+
+static bool tell(struct report *report, double began)
+{
+    report->written = now() - began;
+    return true;
+}
+
+/* ---- ours: raw writes, many under way ---- */
+
+struct flight {
+    pthread_mutex_t mutex;
+    pthread_cond_t landed;
+    unsigned under_way;
+    struct err err;
+};
+
+static void land(void *context, const struct err *err)
+{
+    struct flight *flight = context;
+
+    pthread_mutex_lock(&flight->mutex);
+    flight->under_way--;
+    if (err) {
+        flight->err = *err;
+    }
+    pthread_cond_signal(&flight->landed);
+    pthread_mutex_unlock(&flight->mutex);
+}
+
+static bool wait_for(struct flight *flight, unsigned at_most, struct err *err)
+{
+    pthread_mutex_lock(&flight->mutex);
+    while (flight->under_way > at_most) {
+        pthread_cond_wait(&flight->landed, &flight->mutex);
+    }
+    bool failed = flight->err.kind != ERR_NONE;
+
+    *err = failed ? flight->err : *err;
+    pthread_mutex_unlock(&flight->mutex);
+    return !failed;
+}
+
+static bool is_zero(const unsigned char *bytes, size_t length)
+{
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0;
+}
+
+static bool write_raw(const struct medium *raw, const unsigned char *bytes, struct err *err)
+{
+    struct flight flight = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, {ERR_NONE}};
+
+    for (uint64_t at = 0; at < image_size; at += STORE_OBJECT) {
+        if (is_zero(bytes + at, STORE_OBJECT)) {
+            continue;
+        }
+        if (!wait_for(&flight, UNDER_WAY - 1, err)) {
+            return false;
+        }
+        pthread_mutex_lock(&flight.mutex);
+        flight.under_way++;
+        pthread_mutex_unlock(&flight.mutex);
+        if (!raw->io->write_at(raw->image, at, bytes + at, STORE_OBJECT, land, &flight, err)) {
+            return false;
+        }
+    }
+    return wait_for(&flight, 0, err) && raw->io->flush(raw->image, err);
+}
+
+static bool open_ours(struct store **store, const char *name, uint64_t size, struct image **image,
+                      struct err *err)
+{
+    return stores[0]->open(&cluster.conf, store, err) &&
+           stores[0]->images->create(*store, name, size, err) &&
+           stores[0]->images->open(*store, name, NULL, true, image, err);
+}
+
+static bool run_raw(struct report *report, struct err *err)
+{
+    AUTO(drop_fd) int fd = open(source_path, O_RDONLY | O_CLOEXEC);
+    const unsigned char *bytes = mmap(NULL, image_size, PROT_READ, MAP_SHARED, fd, 0);
+    struct store *store = NULL;
+    struct image *image = NULL;
+    double began = now();
+
+    if (bytes == MAP_FAILED || !open_ours(&store, "bench", image_size, &image, err) ||
+        !write_raw(&(struct medium){stores[0]->io, image}, bytes, err)) {
+        return false;
+    }
+    stores[0]->images->close(image);
+    return tell(report, began);
+}
+
+/* ---- ours: the whole pour ---- */
+
+struct view {
+    struct store *store;
+    struct report *report;
+    double began;
+};
+
+static bool view_open(void *context, const struct secret *passphrase, struct medium *out,
+                      struct err *err)
+{
+    struct view *view = context;
+
+    view->report->written = now() - view->began;
+    out->io = stores[0]->io;
+    return stores[0]->images->open(view->store, "bench", passphrase, false, &out->image, err);
+}
+
+static void view_close(void *context, struct medium *reader)
+{
+    (void)context;
+    stores[0]->images->close(reader->image);
+}
+
+static bool run_pour(struct report *report, struct err *err)
+{
+    AUTO(drop_fd) int fd = open(source_path, O_RDONLY | O_CLOEXEC);
+    AUTO(drop_secret) struct secret *vm_key = NULL;
+    AUTO(drop_source) struct source source = {0};
+    const struct header_plan plan = {DISK, "{\"protected\":\"bench\"}", 1};
+    struct view view = {NULL, report, now()};
+    struct image *image = NULL;
+    struct pour_result result;
+
+    if (!secret_random(32, &vm_key, err) || !source_file(fd, &source, err) ||
+        !open_ours(&view.store, "bench", STORE_HEADER + image_size, &image, err) ||
+        !stores[0]->io->lock(image, err)) {
+        return false;
+    }
+    const struct pour wanted = {.source = &source,
+                                .disk_size = image_size,
+                                .plan = &plan,
+                                .vm_key = vm_key,
+                                .raw = {stores[0]->io, image},
+                                .skip_zero = true,
+                                .reader_open = view_open,
+                                .reader_close = view_close,
+                                .context = &view};
+
+    return pour(&wanted, &result, err);
+}
+
+/* ---- the peers ---- */
+
+static bool run_import(struct report *report, struct err *err)
+{
+    double began = now();
+
+    return run_ok(&(struct run){.argv = RUN("rbd", "-c", conf_path, "--id", "quoin", "--keyring",
+                                            key_path, "--no-progress", "import", source_path,
+                                            "ds1/bench"),
+                                .seconds = 600},
+                  NULL, err) &&
+           tell(report, began);
+}
+
+static bool create_plain(const char *size, struct err *err)
+{
+    return run_ok(&(struct run){.argv = RUN("rbd", "-c", conf_path, "--id", "quoin", "--keyring",
+                                            key_path, "create", "--size", size, "ds1/bench")},
+                  NULL, err);
+}
+
+static bool run_convert(struct report *report, struct err *err)
+{
+    AUTO(drop_free) char *size = text_make("%llu", (unsigned long long)(image_size / MIB));
+    AUTO(drop_free)
+    char *target = text_make("rbd:ds1/bench:id=quoin:keyring=%s:conf=%s", key_path, conf_path);
+    double began = now();
+
+    return create_plain(size, err) &&
+           run_ok(&(struct run){.argv = RUN("qemu-img", "convert", "-n", "-f", "raw", "-O", "raw",
+                                            "-m", "16", "-W", source_path, target),
+                                .seconds = 600},
+                  NULL, err) &&
+           tell(report, began);
+}
+
+/* Header included: what a person with the stock tools does. */
+static bool run_stock_encryption(struct report *report, struct err *err)
+{
+    AUTO(drop_free) char *size = text_make("%llu", (unsigned long long)(image_size / MIB + 16));
+    AUTO(drop_free) char *word = text_make("%s/word", cluster.root);
+    AUTO(drop_free) char *secret = text_make("secret,id=s0,file=%s", word);
+    AUTO(drop_free) char *conf = text_make("%s.bench", conf_path);
+    AUTO(drop_free)
+    char *target =
+        text_make("driver=rbd,pool=ds1,image=bench,user=quoin,conf=%s,encrypt.format=luks2,"
+                  "encrypt.key-secret=s0",
+                  conf);
+    double began = now();
+
+    return create_plain(size, err) &&
+           run_ok(&(struct run){.argv = RUN("rbd", "-c", conf_path, "--id", "quoin", "--keyring",
+                                            key_path, "encryption", "format", "ds1/bench", "luks2",
+                                            word),
+                                .seconds = 600},
+                  NULL, err) &&
+           run_ok(&(struct run){.argv = RUN("qemu-img", "convert", "-n", "-f", "raw",
+                                            "--target-image-opts", "-m", "16", "-W", "--object",
+                                            secret, source_path, target),
+                                .seconds = 600},
+                  NULL, err) &&
+           tell(report, began);
+}
+
+static const struct contestant {
+    const char *name;
+    bool (*run)(struct report *report, struct err *err);
+} contestants[] = {
+    {"ours, raw, 16 writes under way", run_raw},
+    {"ours, the whole pour", run_pour},
+    {"rbd import", run_import},
+    {"qemu-img convert, unencrypted", run_convert},
+    {"rbd encryption format, qemu-img", run_stock_encryption},
+};
+enum { RAW, POUR, IMPORT, CONVERT, STOCK, CONTESTANTS };
+
+/* ---- running and counting ---- */
+
+static void must(bool done, const char *what, const struct err *err)
+{
+    if (!done) {
+        fprintf(stderr, "bench: %s: %s\n", what, err->what);
+        cluster_drop(&cluster);
+        exit(1);
+    }
+}
+
+/* In a process of its own: a fork of one that talked to Ceph would not do. */
+static void measure(bool (*run)(struct report *report, struct err *err), const char *name,
+                    struct report *shared)
+{
+    struct rusage usage;
+    int status = 0;
+
+    memset(shared, 0, sizeof(*shared));
+    pid_t child = fork();
+
+    if (child == 0) {
+        double began = now();
+
+        shared->ok = run(shared, &shared->err);
+        shared->seconds = now() - began;
+        _exit(0);
+    }
+    bool ended = wait4(child, &status, 0, &usage) == child;
+
+    must(ended && shared->ok, name, &shared->err);
+    shared->peak_kib = usage.ru_maxrss;
+    shared->cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                  (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+static bool run_remove(struct report *report, struct err *err)
+{
+    struct store *store = NULL;
+
+    (void)report;
+    return stores[0]->open(&cluster.conf, &store, err) &&
+           stores[0]->images->remove(store, "bench", NULL, err);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double median(const double *values, size_t count)
+{
+    double sorted[MAX_ROUNDS];
+
+    memcpy(sorted, values, count * sizeof(*values));
+    qsort(sorted, count, sizeof(*sorted), by_value);
+    return count % 2 ? sorted[count / 2] : (sorted[count / 2 - 1] + sorted[count / 2]) / 2;
+}
+
+static double median_ratio(const double *a, const double *b)
+{
+    double ratios[MAX_ROUNDS];
+
+    for (unsigned i = 0; i < rounds; i++) {
+        ratios[i] = a[i] / b[i];
+    }
+    return median(ratios, rounds);
+}
+
+static void bench_data(struct report *shared)
+{
+    double seconds[CONTESTANTS][MAX_ROUNDS], written[CONTESTANTS][MAX_ROUNDS];
+    double cpu[CONTESTANTS][MAX_ROUNDS], removed[MAX_ROUNDS * CONTESTANTS];
+    long peak[CONTESTANTS] = {0};
+    size_t removals = 0;
+
+    /* The first pages of the disk's file are slow for whoever comes first. */
+    measure(run_raw, "warm-up", shared);
+    measure(run_remove, "remove", shared);
+    for (unsigned round = 0; round < rounds; round++) {
+        for (size_t i = 0; i < CONTESTANTS; i++) {
+            measure(contestants[i].run, contestants[i].name, shared);
+            seconds[i][round] = shared->seconds;
+            written[i][round] = shared->written;
+            cpu[i][round] = shared->cpu;
+            peak[i] = shared->peak_kib > peak[i] ? shared->peak_kib : peak[i];
+            measure(run_remove, "remove", shared);
+            removed[removals++ % MAX_ROUNDS] = shared->seconds;
+        }
+    }
+    printf("\n%llu MiB image, %u %% full, one disk under %s; medians of %u interleaved rounds\n",
+           (unsigned long long)(image_size / MIB), filled, where, rounds);
+    for (size_t i = 0; i < CONTESTANTS; i++) {
+        printf("  %-34s %7.2f s, written after %6.2f s   CPU %6.2f s   peak %4ld MiB\n",
+               contestants[i].name, median(seconds[i], rounds), median(written[i], rounds),
+               median(cpu[i], rounds), peak[i] / 1024);
+    }
+    printf("  remove                             %7.2f s\n",
+           median(removed, removals < MAX_ROUNDS ? removals : MAX_ROUNDS));
+    printf("  rbd import / raw                   %7.2f\n",
+           median_ratio(written[IMPORT], written[RAW]));
+    printf("  raw / pour, written                %7.2f (aim 0.9)\n",
+           median_ratio(written[RAW], written[POUR]));
+    printf("  convert unencrypted / pour, written%7.2f (aim 0.9)\n",
+           median_ratio(written[CONVERT], written[POUR]));
+    printf("  stock encryption / pour, written   %7.2f (aim 3)\n",
+           median_ratio(written[STOCK], written[POUR]));
+    printf("  stock encryption / pour, read back %7.2f\n",
+           median_ratio(written[STOCK], seconds[POUR]));
+}
+
+/* ---- from nothing to the first image ---- */
+
+static bool run_first_image(struct report *report, struct err *err)
+{
+    struct store *store = NULL;
+    double began = now();
+
+    return cluster_make(&cluster, NULL, err) && stores[0]->open(&cluster.conf, &store, err) &&
+           stores[0]->images->create(store, "first", 1 << 30, err) && tell(report, began);
+}
+
+static bool run_plain_commands(struct report *report, struct err *err)
+{
+    double began = now();
+
+    return run_ok(&(struct run){.argv = RUN(plain_script, cluster.root, cluster.loops[0],
+                                            cluster.address),
+                                .seconds = 300},
+                  NULL, err) &&
+           tell(report, began);
+}
+
+static void drop_plain(void)
+{
+    AUTO(drop_free) char *pids = text_make("%s/run", cluster.root);
+
+    direct_kill_pids(pids);
+    cluster_drop(&cluster);
+}
+
+static void bench_start(struct report *shared)
+{
+    double ours[MAX_ROUNDS], plain[MAX_ROUNDS];
+
+    for (unsigned round = 0; round < rounds; round++) {
+        cluster_prepare(&cluster, where, 1);
+        measure(run_first_image, "first image", shared);
+        ours[round] = shared->written;
+        cluster_drop(&cluster);
+        cluster_prepare(&cluster, where, 1);
+        measure(run_plain_commands, "plain commands", shared);
+        plain[round] = shared->written;
+        drop_plain();
+    }
+    printf("from nothing to the first image, one disk; medians of %u interleaved rounds\n", rounds);
+    printf("  ours                               %7.2f s\n", median(ours, rounds));
+    printf("  plain commands                     %7.2f s\n", median(plain, rounds));
+    printf("  plain / ours                       %7.2f x\n", median_ratio(plain, ours));
+    (void)fflush(stdout);
+}
+
+/* Random bytes in so many of a hundred objects. */
+static void make_source(void)
+{
+    AUTO(drop_fd) int fd = open(source_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    AUTO(drop_free) unsigned char *bytes = text_room(1, STORE_OBJECT);
+    struct err err = {0};
+
+    must(fd >= 0 && ftruncate(fd, (off_t)image_size) == 0, source_path, &err);
+    for (uint64_t at = 0, i = 0; at < image_size; at += STORE_OBJECT, i++) {
+        if (i * 61 % 100 < filled) {
+            must(RAND_bytes(bytes, (int)STORE_OBJECT) == 1 &&
+                     file_pwrite(fd, bytes, STORE_OBJECT, (off_t)at, &err),
+                 source_path, &err);
+        }
+    }
+}
+
+/* The stock tools take the keyring's place from the settings. */
+static void write_stock_files(void)
+{
+    AUTO(drop_free) char *word = text_make("%s/word", cluster.root);
+    AUTO(drop_free) char *conf = text_make("%s.bench", conf_path);
+    AUTO(drop_free) char *text = NULL, *whole = NULL;
+    struct err err = {0};
+
+    must(file_read(conf_path, 65536, &text, NULL, &err), "settings", &err);
+    whole = text_make("%skeyring = %s\n", text, key_path);
+    must(file_write(conf, whole, strlen(whole), 0644, &err) &&
+             file_write(word, "0123456789abcdef0123456789abcdef", 32, 0600, &err),
+         "settings", &err);
+}
+
+static void options(int argc, char **argv)
+{
+    int option = 0;
+
+    while ((option = getopt(argc, argv, "s:r:f:d:p:")) != -1) {
+        switch (option) {
+        case 's':
+            image_size = strtoull(optarg, NULL, 10) * MIB / STORE_OBJECT * STORE_OBJECT;
+            break;
+        case 'r':
+            rounds = (unsigned)atoi(optarg);
+            break;
+        case 'f':
+            filled = (unsigned)atoi(optarg);
+            break;
+        case 'd':
+            where = optarg;
+            break;
+        case 'p':
+            plain_script = optarg;
+            break;
+        default:
+            exit(2);
+        }
+    }
+    if (rounds < 1 || rounds > MAX_ROUNDS || image_size == 0 || geteuid() != 0) {
+        fprintf(stderr, "usage (root): bench_ceph [-s MiB] [-f PERCENT] [-r ROUNDS] [-d FOLDER] "
+                        "[-p tests/bench/plain-ceph]\n");
+        exit(2);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct report *shared = NULL;
+
+    options(argc, argv);
+    shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED) {
+        return 1;
+    }
+    bench_start(shared);
+    cluster_prepare(&cluster, where, 1);
+    measure(run_first_image, "first image", shared);
+    source_path = text_make("%s/source", cluster.root);
+    conf_path = text_make("%s/etc/ceph/ceph.conf", cluster.root);
+    key_path = text_make("%s/etc/ceph/ceph.client.quoin.keyring", cluster.root);
+    make_source();
+    write_stock_files();
+    bench_data(shared);
+    cluster_drop(&cluster);
+    return 0;
+}
