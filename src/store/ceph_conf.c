@@ -39,6 +39,8 @@ static const struct setting globals[] = {
     {"mon_warn_on_pool_no_redundancy", "false", NULL},
     {"mon_data_avail_warn", "10", "percent; the host's disk holds more than a monitor"},
     {"osd_pool_default_pg_autoscale_mode", "off", "quoin chooses the number itself"},
+    {"osd_pool_default_read_lease_ratio", "0.25",
+     "of 20 s: how long reads wait after all disks' daemons died at once; by default 16 s"},
     {"mgr_initial_modules", "", NULL},
 };
 static const struct setting clients[] = {

@@ -62,6 +62,7 @@ bool ceph_connect(const struct store_conf *conf, const char *user, unsigned seco
         {"err_to_stderr", "false"},
         {"log_file", ""},
         {"admin_socket", ""},
+        {"rbd_concurrent_management_ops", "64"}, /* pieces of an image removed at once */
         {"rbd_cache", "false"}, /* of ours alone: a pour is written once, a header read back */
     };
 
