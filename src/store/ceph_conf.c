@@ -39,14 +39,15 @@ static const struct setting globals[] = {
     {"mon_warn_on_pool_no_redundancy", "false", NULL},
     {"mon_data_avail_warn", "10", "percent; the host's disk holds more than a monitor"},
     {"osd_pool_default_pg_autoscale_mode", "off", "quoin chooses the number itself"},
-    {"osd_pool_default_read_lease_ratio", "0.25",
-     "of 20 s: how long reads wait after all disks' daemons died at once; by default 16 s"},
     {"mgr_initial_modules", "", NULL},
 };
 static const struct setting clients[] = {
     {"rbd_sparse_read_threshold_bytes", "1",
      "holes under encryption read as zeros; never take this out"},
     {"client_mount_timeout", "30", "seconds: a start without monitors ends, by default in 300"},
+    {"objecter_timeout", "2",
+     "seconds until a client asks where a silent disk's daemon is now; by default 10"},
+    {"objecter_tick_interval", "1", NULL},
     {"rbd_cache", "true", NULL},
     {"rbd_cache_writethrough_until_flush", "true", "a guest that never flushes loses nothing"},
     {"rbd_cache_policy", "writearound", NULL},
