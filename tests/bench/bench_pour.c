@@ -184,15 +184,57 @@ static bool run_qemu(struct report *report, struct err *err)
     return false;
 }
 
+/* ---- what they made, compared when the clock has stopped ---- */
+
+/* The pour compared already, as a part of its work: not to have failed is to be right. */
+static bool compare_nothing(struct err *err)
+{
+    (void)err;
+    return true;
+}
+
+static bool compare_copy(struct err *err)
+{
+    AUTO(drop_fd) int from = open(source_path, O_RDONLY | O_CLOEXEC);
+    AUTO(drop_fd) int to = open(target_path, O_RDONLY | O_CLOEXEC);
+    AUTO(drop_free) unsigned char *wanted = text_room(1, CHUNK_SIZE);
+    AUTO(drop_free) unsigned char *made = text_room(1, CHUNK_SIZE);
+
+    for (uint64_t at = 0; at < image_size; at += CHUNK_SIZE) {
+        if (!file_pread(from, wanted, CHUNK_SIZE, (off_t)at, err) ||
+            !file_pread(to, made, CHUNK_SIZE, (off_t)(HEADER_SIZE + at), err)) {
+            return false;
+        }
+        if (memcmp(wanted, made, CHUNK_SIZE) != 0) {
+            return err_set(err, ERR_SYSTEM, "the copy differs at %llu", (unsigned long long)at);
+        }
+    }
+    return true;
+}
+
+static bool compare_qemu(struct err *err)
+{
+    AUTO(drop_free) char *wanted = text_make("driver=raw,file.filename=%s", source_path);
+    AUTO(drop_free)
+    char *made = text_make("driver=luks,key-secret=s0,file.filename=%s", target_path);
+
+    return run_ok(&(struct run){.argv = RUN("qemu-img", "compare", "--object",
+                                            "secret,id=s0,data=0123456789abcdef0123456789abcdef",
+                                            "--image-opts", wanted, made),
+                                .seconds = 300},
+                  NULL, err);
+}
+
 /* ---- running and counting ---- */
 
 static const struct contestant {
     const char *name;
     bool (*run)(struct report *report, struct err *err);
+    bool (*compare)(struct err *err);
 } contestants[] = {
-    {"pour", run_pour},
-    {"plain copy, two threads", run_copy},
-    {"qemu-img convert to LUKS", run_qemu},
+    {"pour", run_pour, compare_nothing},
+    {"plain copy, two threads", run_copy, compare_copy},
+    {"qemu-img convert to LUKS", run_qemu, compare_qemu},
 };
 
 /* Every run finds the same: as many pages as it needs, just given back. On a virtual machine the
@@ -225,6 +267,10 @@ static void measure(const struct contestant *who, struct report *shared)
         _exit(0);
     }
     if (wait4(child, &status, 0, &usage) != child || !shared->ok) {
+        fprintf(stderr, "bench: %s: %s\n", who->name, shared->err.what);
+        exit(1);
+    }
+    if (!who->compare(&shared->err)) {
         fprintf(stderr, "bench: %s: %s\n", who->name, shared->err.what);
         exit(1);
     }
@@ -288,6 +334,7 @@ static void bench_data(const char *what, struct report *shared)
     printf("  qemu-img / pour, read back as well  %7.2f x\n", median_ratio(seconds[2], seconds[0]));
     printf("  plain copy / pour, written          %7.2f (aim 0.5)\n",
            median_ratio(seconds[1], written));
+    (void)fflush(stdout);
 }
 
 /* Nothing but the header: what a process needs that pours nothing. */
@@ -312,7 +359,7 @@ static bool run_header(struct report *report, struct err *err)
 
 static void bench_header(struct report *shared)
 {
-    const struct contestant ours = {"header", run_header};
+    const struct contestant ours = {"header", run_header, compare_nothing};
     double make[MAX_ROUNDS], open_[MAX_ROUNDS], peer[MAX_ROUNDS];
     long peak = 0;
     struct err err = {0};
