@@ -123,7 +123,9 @@ static bool plan_is_as_expected(const struct example *example)
 
     free(dumped);
     plan_text(plan, &text);
-    return golden_equal(part, bytes) & golden_equal(text_part, text.bytes);
+    bool same = golden_equal(part, bytes);
+
+    return golden_equal(text_part, text.bytes) && same;
 }
 
 static bool is_as_expected(const char *name)
