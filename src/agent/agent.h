@@ -29,8 +29,8 @@ struct agent {
     struct provider_conf provider; /* what `key` was opened with */
     char *provider_folder;
     struct secret *private_key, *password; /* given for the next provider.open; under `work` */
-    struct key *key;     /* open, or NULL; used under `work` */
-    struct store *store; /* open, or NULL; any thread */
+    struct key *key;                       /* open, or NULL; used under `work` */
+    struct store *store;                   /* open, or NULL; any thread */
     const struct store_backend *backend;
     struct hv *hv; /* open, or NULL; any thread */
     const struct hypervisor *hypervisor;

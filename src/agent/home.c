@@ -218,15 +218,19 @@ static bool open_bytes(struct vm *vm, const unsigned char *bytes, size_t length,
     AUTO(drop_chest) struct chest *home = NULL;
     int64_t seen = 0;
 
-    if (!chest_look(bytes, length, &about, NULL, err) || !seen_read(vm, &seen, err) ||
+    if (!chest_look(bytes, length, &about, NULL, err)) {
+        return false;
+    }
+    /* That it is sealed can be told also while the provider is away. */
+    free(vm->envelope);
+    vm->envelope = text_copy(about.envelope);
+    if (!seen_read(vm, &seen, err) ||
         !envelope_read(about.envelope, strlen(about.envelope), &envelope, err) ||
         !unwrap(vm, envelope, &key, err) ||
         !chest_open(bytes, length, vm->uuid, seen, key, &home, err) || !unpack(vm, home, err)) {
         return false;
     }
     vm->key = TAKE(key);
-    free(vm->envelope);
-    vm->envelope = TAKE(about.envelope);
     vm->generation = about.generation;
     return seen_write(vm, err);
 }

@@ -25,9 +25,9 @@ enum severity {
 
 struct finding {
     enum severity severity;
-    const char *where;  /* "hosts[0].disks[1]"; empty for the file as a whole; never NULL */
-    unsigned line;      /* from 1; 0 when there is no place */
-    unsigned column;    /* from 1, in characters */
+    const char *where; /* "hosts[0].disks[1]"; empty for the file as a whole; never NULL */
+    unsigned line;     /* from 1; 0 when there is no place */
+    unsigned column;   /* from 1, in characters */
     const char *what;
     const char *remedy; /* one sentence; never NULL */
     enum err_kind kind; /* of an error, as an exit code; ERR_NONE: mend the request */

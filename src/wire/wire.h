@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * wire: the only sockets, TLS and SSH. Roles and certificates say who a peer is; client and server
- * speak HTTP and JSON over a unix socket or mutual TLS; ssh reaches a host that has no agent yet; stream is TLS to a
- * key server.
+ * speak HTTP and JSON over a unix socket or mutual TLS; ssh reaches a host that has no agent yet;
+ * stream is TLS to a key server.
  */
 #ifndef QUOIN_WIRE_WIRE_H
 #define QUOIN_WIRE_WIRE_H

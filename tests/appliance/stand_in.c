@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small program that keeps to the seam of docs/manager-identity.md, so that the image is tested by itself: it writes the
- * network from the identity, counts its starts on the data disk, says that it is ready and answers on port 443 (plain TCP).
+ * A small program that keeps to the seam of docs/manager-identity.md, so that the image is tested
+ * by itself: it writes the network from the identity, counts its starts on the data disk, says that
+ * it is ready and answers on port 443 (plain TCP).
  */
 #include <arpa/inet.h>
 #include <jansson.h>
