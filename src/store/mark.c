@@ -31,12 +31,12 @@ bool mark_write(const struct mark *mark, unsigned char out[MARK_SIZE], struct er
     return true;
 }
 
-/* The bytes up to `end`, which must come within `room`; moves `*at` behind it. */
+/* The text up to `end`, which must come within `room`; moves `*at` behind it. */
 static bool word(const char **at, const char *stop, char end, char *out, size_t room)
 {
     const char *found = memchr(*at, end, (size_t)(stop - *at));
 
-    if (!found || (size_t)(found - *at) >= room) {
+    if (!found || (size_t)(found - *at) >= room || memchr(*at, '\0', (size_t)(found - *at))) {
         return false;
     }
     memcpy(out, *at, (size_t)(found - *at));

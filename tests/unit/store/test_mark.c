@@ -82,6 +82,17 @@ static void a_mark_without_an_end_is_none(void **state)
     assert_false(mark_read(head, sizeof(head), &back));
 }
 
+static void a_mark_with_a_nul_in_a_word_is_none(void **state)
+{
+    unsigned char head[MARK_SIZE];
+    struct mark back;
+
+    (void)state;
+    write_it(head);
+    head[strlen("quoin-disk-1 " CLUSTER " h1")] = '\0';
+    assert_false(mark_read(head, sizeof(head), &back));
+}
+
 static void a_mark_needs_uuids_and_a_host(void **state)
 {
     static const char *const hosts[] = {"", "a b", "a\nb", "a/b", "h\xc3\xa4"};
@@ -191,6 +202,7 @@ int main(void)
         cmocka_unit_test(what_was_written_is_read),
         cmocka_unit_test(a_damaged_mark_is_none),
         cmocka_unit_test(a_mark_without_an_end_is_none),
+        cmocka_unit_test(a_mark_with_a_nul_in_a_word_is_none),
         cmocka_unit_test(a_mark_needs_uuids_and_a_host),
         cmocka_unit_test(a_disk_has_the_same_uuid_again_and_others_have_others),
         cmocka_unit_test(a_label_of_ceph_is_read),
