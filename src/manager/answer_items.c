@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/uuid.h"
 #include "manager/answer.h"
 #include "manager/inventory.h"
 #include "manager/journal.h"
@@ -133,7 +134,7 @@ static bool is_ours(const struct manager *manager, const struct inventory_kind *
 {
     const char *id = json_string_or(wish, "id", "");
 
-    if (strcmp(kind->name, "clusters") == 0 && id[0] &&
+    if (strcmp(kind->name, "clusters") == 0 && uuid_valid(id) &&
         strcmp(id, manager->identity->cluster_id) != 0) {
         return err_set(err, ERR_CLASH, "this manager is of the cluster %s, not %.36s",
                        manager->identity->cluster_id, id);
