@@ -12,7 +12,8 @@
 struct kmipserver {
     struct kmipserver_conf conf;
     size_t count;
-    size_t good; /* tried first */
+    size_t good;     /* tried first */
+    bool remembered; /* as `good` is */
     struct stream *stream;
     bool fresh; /* nothing was asked over this connection but its version */
     bool once;
@@ -50,19 +51,22 @@ static void recall(struct kmipserver *server)
     for (size_t i = 0; i < server->count; i++) {
         if (strcmp(server->conf.servers[i], name) == 0) {
             server->good = i;
+            server->remembered = true;
         }
     }
 }
 
 /* It only saves time: where it cannot be written, nothing is lost. */
-static void remember(const struct kmipserver *server)
+static void remember(struct kmipserver *server, size_t good)
 {
-    const char *name = server->conf.servers[server->good];
+    const char *name = server->conf.servers[good];
     struct err ignored = {0};
 
-    if (server->conf.remember) {
+    if (server->conf.remember && (server->good != good || !server->remembered)) {
         (void)file_write(server->conf.remember, name, strlen(name), 0600, &ignored);
+        server->remembered = true;
     }
+    server->good = good;
 }
 
 struct kmipserver *kmipserver_new(const struct kmipserver_conf *conf)
@@ -207,10 +211,7 @@ bool kmipserver_reach(struct kmipserver *server, struct err *err)
         struct err reason = {0};
 
         if (reach_one(server, server->conf.servers[one], &reason)) {
-            if (server->good != one || i == 0) {
-                server->good = one;
-                remember(server);
-            }
+            remember(server, one);
             return true;
         }
         /* Who is there but wrong says more than who is away. */

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -28,6 +30,7 @@ struct stream {
     int fd;
     SSL_CTX *context;
     SSL *ssl;
+    bool asked; /* the server wanted to see our certificate */
 };
 
 struct address {
@@ -153,12 +156,14 @@ static bool connect_one(const struct addrinfo *address, long long deadline, cons
 {
     AUTO(drop_fd)
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int number = 0;
+    int number = 0, yes = 1;
     socklen_t size = sizeof(number);
 
     if (fd < 0) {
         return err_errno(err, errno, "%s", doing);
     }
+    /* Questions are small and each is waited for. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
     if (connect(fd, address->ai_addr, address->ai_addrlen) != 0) {
         if (errno != EINPROGRESS) {
             return err_set(err, ERR_AWAY, "%s: %s", doing, strerror(errno));
@@ -259,14 +264,21 @@ static bool present_key(SSL_CTX *context, const struct secret *pem, struct err *
                            "not belong to its certificate");
 }
 
-static bool context_make(const struct stream_conf *conf, SSL_CTX **out, struct err *err)
+static int note_question(SSL *ssl, void *stream)
 {
-    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    (void)ssl;
+    ((struct stream *)stream)->asked = true;
+    return 1;
+}
+
+static bool context_make(const struct stream_conf *conf, struct stream *stream, struct err *err)
+{
+    SSL_CTX *context = stream->context = SSL_CTX_new(TLS_client_method());
 
     if (!context) {
         return err_set(err, ERR_SYSTEM, "OpenSSL has no TLS");
     }
-    *out = context;
+    SSL_CTX_set_cert_cb(context, note_question, stream);
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_security_level(context, SECURITY_LEVEL);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
@@ -413,6 +425,10 @@ static bool shake_hands(struct stream *stream, const char *host, long long deadl
             return false;
         }
     }
+    if (!stream->asked) {
+        err_set(err, ERR_DENIED, "%s: it asks for no certificate, so it serves anybody", doing);
+        return err_mend(err, "make it ask its clients for certificates");
+    }
     return true;
 }
 
@@ -425,7 +441,7 @@ bool stream_open(const struct stream_conf *conf, unsigned milliseconds, struct s
     struct address address;
 
     stream->fd = -1;
-    if (!split(conf->server, &address, err) || !context_make(conf, &stream->context, err) ||
+    if (!split(conf->server, &address, err) || !context_make(conf, stream, err) ||
         !connect_any(&address, deadline, doing, &stream->fd, err) ||
         !shake_hands(stream, address.host, deadline, doing, err)) {
         return false;

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* T6 and T10, the KMIP half: answers that must not be believed. No key comes of any, no answer
+ * takes longer than its deadline, and none makes the process grow. */
+#include "liar.h"
+
+#include <malloc.h>
+
+#include "key/key.h"
+
+#define CLUSTER "6f1c9d2e-5b1a-4c3e-9f00-0123456789ab"
+#define VM      "0a0b0c0d-1111-4222-8333-444455556666"
+
+static char *ca, *certificate;
+static struct secret *private_key;
+static struct key *key;
+static struct envelope *envelope;
+static char provider[128];
+
+static const struct envelope_about expected = {
+    .kek_id = "kmip:17", .vm = VM, .purpose = "vm", .generation = 1};
+
+static struct key *opened(void)
+{
+    const char *const servers[] = {liar.server, NULL};
+    const struct provider_conf conf = {.name = "kms",
+                                       .type = "kmip",
+                                       .cluster = CLUSTER,
+                                       .folder = provider,
+                                       .host = {.tpm = TPM_OFF},
+                                       .servers = servers,
+                                       .ca = ca,
+                                       .certificate = certificate,
+                                       .private_key = private_key};
+    struct key *one = NULL;
+    struct err err = {0};
+
+    if (!key_open(&conf, &one, &err)) {
+        fail_msg("%s", err.what);
+    }
+    return one;
+}
+
+static int begin(void **state)
+{
+    AUTO(drop_secret) struct secret *vm_key = NULL;
+    struct err err = {0};
+
+    if (folder_make(state) != 0) {
+        return -1;
+    }
+    pki_ca("ca");
+    pki_sign("ca", "server", SERVER_EXTENSIONS, NULL);
+    pki_sign("ca", "client", CLIENT_EXTENSIONS, NULL);
+    ca = pki_text("ca.pem");
+    certificate = pki_text("client.pem");
+    private_key = pki_key("client.key");
+    (void)snprintf(provider, sizeof(provider), "%s/provider", folder_path);
+    liar_start();
+    key = opened();
+    return secret_random(32, &vm_key, &err) && key_wrap(key, &expected, vm_key, &envelope, &err)
+               ? 0
+               : -1;
+}
+
+static int end(void **state)
+{
+    key_close(key);
+    envelope_free(envelope);
+    liar_stop();
+    free(ca);
+    free(certificate);
+    secret_free(private_key);
+    return folder_drop(state);
+}
+
+static int honest(void **state)
+{
+    (void)state;
+    liar.lie = LIE_NONE;
+    return 0;
+}
+
+static long long milliseconds(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (long long)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+static bool unwrap(struct err *err)
+{
+    AUTO(drop_secret) struct secret *out = NULL;
+
+    return key_unwrap(key, envelope, &expected, &out, err);
+}
+
+static void an_honest_answer_opens_it(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    if (!unwrap(&err)) {
+        fail_msg("%s", err.what);
+    }
+}
+
+static const struct {
+    enum lie lie;
+    enum err_kind kind;
+    const char *said;
+} lies[] = {
+    {LIE_LENGTH_4G, ERR_INPUT, "above"},
+    {LIE_LENGTH_2G, ERR_INPUT, "above"},
+    {LIE_DEEP, ERR_INPUT, "structures in one another"},
+    {LIE_BATCHES, ERR_INPUT, "2147483647 questions"},
+    {LIE_OTHER_ID, ERR_CLASH, "another object"},
+    {LIE_OTHER_TYPE, ERR_CLASH, "something else than an AES-256 key"},
+    {LIE_OTHER_FORMAT, ERR_CLASH, "something else than an AES-256 key"},
+    {LIE_OTHER_ALGORITHM, ERR_CLASH, "something else than an AES-256 key"},
+    {LIE_SHORT_KEY, ERR_CLASH, "something else than an AES-256 key"},
+    {LIE_ZERO_KEY, ERR_CLASH, "something else than an AES-256 key"},
+    {LIE_WRAPPED, ERR_CLASH, "something else than an AES-256 key"},
+    {LIE_PENDING, ERR_AWAY, "again later"},
+    {LIE_OTHER_OPERATION, ERR_INPUT, "answers operation 0x1"},
+    {LIE_NO_PAYLOAD, ERR_INPUT, "response payload"},
+    {LIE_NO_KMIP, ERR_INPUT, "no KMIP"},
+    {LIE_CLOSE, ERR_AWAY, "closed"},
+    {LIE_NO_STATE, ERR_INPUT, "attribute"},
+};
+
+static void no_lie_is_believed_and_the_next_truth_is(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(lies); i++) {
+        struct err err = {0}, after = {0};
+        long long start = milliseconds();
+
+        liar.lie = lies[i].lie;
+        bool opened = unwrap(&err);
+
+        if (opened || err.kind != lies[i].kind || !strstr(err.what, lies[i].said)) {
+            fail_msg("lie %d: %s (%s)", (int)lies[i].lie, opened ? "believed" : err.what,
+                     err_kind_name(err.kind));
+        }
+        assert_true(milliseconds() - start < 2000);
+        liar.lie = LIE_NONE;
+        if (!unwrap(&after)) {
+            fail_msg("after lie %d: %s", (int)lies[i].lie, after.what);
+        }
+    }
+}
+
+/* In the head at every byte, then in every other item; test_ttlv.c cuts at each byte. */
+static void an_answer_cut_short_is_away(void **state)
+{
+    static unsigned char bytes[8192];
+    size_t size = liar_message(KMIP_GET, bytes, sizeof(bytes));
+
+    (void)state;
+    liar.lie = LIE_CUT;
+    for (liar.cut = 0; liar.cut < size; liar.cut += liar.cut < 10 ? 1 : 16) {
+        struct err err = {0};
+
+        assert_false(unwrap(&err));
+        if (err.kind != ERR_AWAY) {
+            fail_msg("cut after %zu: %s", liar.cut, err.what);
+        }
+    }
+}
+
+static void an_answer_that_drips_ends_at_its_deadline(void **state)
+{
+    long long start = milliseconds();
+    struct err err = {0};
+
+    (void)state;
+    liar.lie = LIE_DRIP;
+    assert_false(unwrap(&err));
+    assert_int_equal(err.kind, ERR_AWAY);
+    /* The connection was kept, so it is tried once more over a new one. */
+    assert_true(milliseconds() - start < 2 * 5000 + 2000);
+}
+
+/* T12 d. */
+static void a_server_of_kmip_1_0_is_refused(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    liar.lie = LIE_OLD;
+    key_close(key); /* the liar listens to one at a time */
+    key = opened();
+    assert_false(unwrap(&err));
+    assert_int_equal(err.kind, ERR_CLASH);
+    assert_non_null(strstr(err.what, "1.0"));
+}
+
+static void lies_about_sizes_take_no_memory(void **state)
+{
+    size_t before = mallinfo2().arena + mallinfo2().hblkhd;
+
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        struct err err = {0};
+
+        liar.lie = i % 2 ? LIE_LENGTH_4G : LIE_LENGTH_2G;
+        assert_false(unwrap(&err));
+    }
+    assert_true(mallinfo2().arena + mallinfo2().hblkhd < before + 8u * 1024u * 1024u);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(name, honest)
+    const struct CMUnitTest tests[] = {
+        TEST(an_honest_answer_opens_it),       TEST(no_lie_is_believed_and_the_next_truth_is),
+        TEST(an_answer_cut_short_is_away),     TEST(an_answer_that_drips_ends_at_its_deadline),
+        TEST(a_server_of_kmip_1_0_is_refused), TEST(lies_about_sizes_take_no_memory),
+    };
+
+    return cmocka_run_group_tests(tests, begin, end);
+}
