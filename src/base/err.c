@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 static const struct {
     const char *name;
     int exit_code;
@@ -44,16 +46,6 @@ static enum err_kind kind_of_errno(int number)
     }
 }
 
-/* One line: whatever a peer put into a message cannot forge a second log line. */
-static void flatten(char *text)
-{
-    for (; *text; text++) {
-        if ((unsigned char)*text < ' ' || *text == 0x7f) {
-            *text = ' ';
-        }
-    }
-}
-
 bool err_set(struct err *err, enum err_kind kind, const char *format, ...)
 {
     va_list list;
@@ -63,7 +55,7 @@ bool err_set(struct err *err, enum err_kind kind, const char *format, ...)
     va_start(list, format);
     (void)vsnprintf(err->what, sizeof(err->what), format, list);
     va_end(list);
-    flatten(err->what);
+    text_flatten(err->what);
     return false;
 }
 
@@ -78,7 +70,7 @@ bool err_errno(struct err *err, int number, const char *format, ...)
     va_end(list);
     size_t length = strlen(err->what);
     (void)snprintf(err->what + length, sizeof(err->what) - length, ": %s", strerror(number));
-    flatten(err->what);
+    text_flatten(err->what);
     return false;
 }
 
@@ -93,7 +85,7 @@ bool err_add(struct err *err, const char *format, ...)
     va_end(list);
     size_t length = strlen(err->what);
     (void)snprintf(err->what + length, sizeof(err->what) - length, ": %s", inner);
-    flatten(err->what);
+    text_flatten(err->what);
     return false;
 }
 
@@ -107,7 +99,7 @@ bool err_mend(struct err *err, const char *format, ...)
     va_start(list, format);
     (void)vsnprintf(err->remedy, sizeof(err->remedy), format, list);
     va_end(list);
-    flatten(err->remedy);
+    text_flatten(err->remedy);
     return false;
 }
 

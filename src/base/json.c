@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 bool json_read(const char *bytes, size_t length, json_t **out, struct err *err)
 {
     json_error_t where;
@@ -122,6 +124,33 @@ const char *json_string_or(const json_t *object, const char *key, const char *ot
     return value ? value : otherwise;
 }
 
+static void flatten_string(json_t *value)
+{
+    AUTO(drop_free) char *text = text_copy(json_string_value(value));
+
+    text_flatten(text);
+    (void)json_string_set(value, text);
+}
+
+void json_flatten(json_t *value)
+{
+    const char *key;
+    json_t *item;
+    size_t i;
+
+    if (json_is_string(value)) {
+        flatten_string(value);
+    }
+    json_array_foreach(value, i, item)
+    {
+        json_flatten(item);
+    }
+    json_object_foreach(value, key, item)
+    {
+        json_flatten(item);
+    }
+}
+
 json_t *json_of_err(const struct err *err)
 {
     json_t *object = json_pack("{s:s, s:s, s:s}", "kind", err_kind_name(err->kind), "what",
@@ -133,9 +162,12 @@ json_t *json_of_err(const struct err *err)
                               "(unreadable)", "remedy", "");
 }
 
+/* Who says that it failed has failed: "none" is no kind of failure, and is not believed. */
 bool json_to_err(const json_t *object, struct err *err)
 {
-    err_set(err, err_kind_of(json_string_or(object, "kind", "bug")), "%s",
+    enum err_kind kind = err_kind_of(json_string_or(object, "kind", "bug"));
+
+    err_set(err, kind == ERR_NONE ? ERR_BUG : kind, "%s",
             json_string_or(object, "what", "(no reason given)"));
     const char *remedy = json_string_or(object, "remedy", "");
 

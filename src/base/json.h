@@ -36,6 +36,9 @@ bool json_get_array(const json_t *object, const char *key, size_t max, const jso
                     struct err *err);
 /* The string, or `otherwise` when the key is absent or no string. */
 const char *json_string_or(const json_t *object, const char *key, const char *otherwise);
+/* text_flatten of every string in it, before a person sees what a peer said. Keys are left alone.
+ */
+void json_flatten(json_t *value);
 /* err as {"kind","what","remedy"} (a new reference), and back. */
 json_t *json_of_err(const struct err *err);
 bool json_to_err(const json_t *object, struct err *err);

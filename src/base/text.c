@@ -104,6 +104,17 @@ bool text_starts(const char *string, const char *start)
     return strncmp(string, start, strlen(start)) == 0;
 }
 
+void text_flatten(char *string)
+{
+    for (unsigned char *at = (unsigned char *)string; *at; at++) {
+        if (*at < ' ' || *at == 0x7f) {
+            *at = ' ';
+        } else if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f) {
+            at[0] = at[1] = ' ';
+        }
+    }
+}
+
 const char *text_size(unsigned long long bytes, char out[16])
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

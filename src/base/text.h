@@ -35,6 +35,9 @@ char *text_make(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Memory of `count` times `size` zero bytes; never NULL. */
 void *text_room(size_t count, size_t size);
 bool text_starts(const char *string, const char *start);
+/* One line, and nothing that a terminal obeys: control characters (C0, DEL, and C1 in UTF-8) become
+ * blanks. Whatever a peer put into a text cannot forge a second line or move the cursor. */
+void text_flatten(char *string);
 /* "6.0 GiB": bytes for people, IEC units. `out` holds at least 16 bytes. */
 const char *text_size(unsigned long long bytes, char out[16]);
 

@@ -194,8 +194,19 @@ bool remote_status(struct remote *remote, json_t **out, struct err *err)
 {
     const struct client_call call = {.method = "GET", .path = "/v1/status", .seconds = 20};
 
-    return (remote_agent(remote, err) && client_ask(remote->agent, &call, out, err)) ||
-           err_add(err, "host '%s'", remote->host->name);
+    if (!remote_agent(remote, err) || !client_ask(remote->agent, &call, out, err)) {
+        return err_add(err, "host '%s'", remote->host->name);
+    }
+    json_flatten(*out);
+    return true;
+}
+
+static void hear_progress(struct report *report, const json_t *line)
+{
+    AUTO(drop_free) char *what = text_copy(json_string_or(line, "what", ""));
+
+    text_flatten(what);
+    report_progress(report, (unsigned)json_integer_value(json_object_get(line, "percent")), what);
 }
 
 static bool hear(void *context, const json_t *line, struct err *err)
@@ -204,9 +215,7 @@ static bool hear(void *context, const json_t *line, struct err *err)
     const char *event = json_string_or(line, "event", "");
 
     if (strcmp(event, "progress") == 0) {
-        report_progress(answer->report,
-                        (unsigned)json_integer_value(json_object_get(line, "percent")),
-                        json_string_or(line, "what", ""));
+        hear_progress(answer->report, line);
     } else if (strcmp(event, "done") == 0) {
         answer->ended = true;
         answer->changed = json_is_true(json_object_get(line, "changed"));

@@ -190,6 +190,28 @@ static void an_error_with_bytes_that_are_no_text_keeps_its_kind(void **state)
     assert_int_equal(back.kind, ERR_AWAY);
 }
 
+static void a_failure_of_no_kind_is_still_a_failure(void **state)
+{
+    struct err back = {0};
+
+    (void)state;
+    AUTO(drop_json) json_t *object = json_pack("{s:s, s:s}", "kind", "none", "what", "all is well");
+    assert_false(json_to_err(object, &back));
+    assert_int_equal(back.kind, ERR_BUG);
+}
+
+static void what_a_terminal_would_obey_is_taken_out_of_every_text(void **state)
+{
+    (void)state;
+    AUTO(drop_json)
+    json_t *object = json_pack("{s:s, s:[s, {s:s}], s:i}", "a", "x\033[2Jy", "b", "\302\233A", "c",
+                               "\n\177Gr\303\274n", "d", 7);
+    json_flatten(object);
+    AUTO(drop_free) char *text = json_write_canonical(object);
+    assert_string_equal(text, "{\"a\":\"x [2Jy\",\"b\":[\"  A\",{\"c\":\"  Gr\303\274n\"}],"
+                              "\"d\":7}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +225,8 @@ int main(void)
         cmocka_unit_test(a_wrong_or_missing_field_is_named),
         cmocka_unit_test(an_error_survives_its_way_through_json),
         cmocka_unit_test(an_error_with_bytes_that_are_no_text_keeps_its_kind),
+        cmocka_unit_test(a_failure_of_no_kind_is_still_a_failure),
+        cmocka_unit_test(what_a_terminal_would_obey_is_taken_out_of_every_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
