@@ -21,6 +21,7 @@ struct cli {
     const char *plan;          /* --plan HASH, or NULL */
     const char *destroy;       /* --yes-destroy NAME, or NULL */
     const char *output;        /* --output FILE, or NULL */
+    const char *ca;            /* --ca FILE, or NULL */
     const char *password_file; /* --password-file FILE, or NULL */
     int count;                 /* words after the verb */
     char **words;

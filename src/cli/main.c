@@ -13,6 +13,7 @@ enum {
     OPT_PLAN,
     OPT_DESTROY,
     OPT_PASSWORD,
+    OPT_CA,
     OPT_VERSION
 };
 
@@ -35,6 +36,7 @@ static const struct cli_option {
     {"offline", OPT_OFFLINE, NULL, "look at the file alone, at no host", false},
     {"yes-destroy", OPT_DESTROY, "NAME", "the cluster's name: all of it will be lost", false},
     {"file", 'f', "FILE", "write to, or read from, this file", false},
+    {"ca", OPT_CA, "FILE", "write the certificate of the cluster's CA to this file", false},
     {"password-file", OPT_PASSWORD, "FILE", "the password, in a file that only you can read",
      false},
 };
@@ -139,6 +141,9 @@ static bool set_option(struct cli *cli, int letter, struct err *err)
         return true;
     case OPT_DESTROY:
         cli->destroy = optarg;
+        return true;
+    case OPT_CA:
+        cli->ca = optarg;
         return true;
     case OPT_PASSWORD:
         cli->password_file = optarg;

@@ -128,12 +128,23 @@ static void print_status(const json_t *status)
     }
 }
 
+static bool write_ca(const struct state *state, const char *path, struct err *err)
+{
+    AUTO(drop_free) char *pem = NULL;
+
+    return (state_read_ca(state, &pem, err) && file_write(path, pem, strlen(pem), 0644, err)) ||
+           err_add(err, "write the certificate of the cluster's CA");
+}
+
 bool verb_status(struct cli *cli, struct err *err)
 {
     AUTO(drop_session) struct session session = {0};
     AUTO(drop_gathered) struct gathered gathered = {0};
 
     if (!session_known(cli, &session, err)) {
+        return false;
+    }
+    if (cli->ca && !write_ca(session.state, cli->ca, err)) {
         return false;
     }
     gather(&session, &gathered);

@@ -8,7 +8,7 @@ const struct verb verbs[] = {
      NULL, 1, 1, verb_plan},
     {"deploy", "BLUEPRINT", "Make it so; run again, it resumes or finds all done", "yes,plan", 1, 1,
      verb_deploy},
-    {"status", "", "How the cluster is", NULL, 0, 0, verb_status},
+    {"status", "", "How the cluster is", "ca", 0, 0, verb_status},
     {"verify", "", "Prove from the raw storage that the manager is encrypted", NULL, 0, 0,
      verb_verify},
     {"destroy", "BLUEPRINT", "Undo all of it, keys last", "yes-destroy", 1, 1, verb_destroy},
