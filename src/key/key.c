@@ -120,6 +120,38 @@ bool key_unwrap(struct key *key, const struct envelope *envelope,
                 key->provider->unwrap(key->self, envelope, &full, out, err), err);
 }
 
+/* Another key than the one that went in would lose a VM for good. */
+static bool opens_to(struct key *key, const struct envelope *envelope,
+                     const struct envelope_about *about, const struct secret *secret,
+                     struct err *err)
+{
+    AUTO(drop_secret) struct secret *back = NULL;
+
+    if (!key_unwrap(key, envelope, about, &back, err)) {
+        return false;
+    }
+    return secret_equal(secret, back) ||
+           err_set(err, ERR_CLASH, "the provider gave another key back than it was given");
+}
+
+bool key_rewrap(struct key *from, struct key *to, const struct envelope *envelope,
+                const struct envelope_about *about, struct envelope **out, struct err *err)
+{
+    const struct envelope_about expected = {.vm = about->vm, .purpose = about->purpose};
+    AUTO(drop_secret) struct secret *secret = NULL;
+    AUTO(drop_envelope) struct envelope *fresh = NULL;
+
+    if (about->generation <= envelope_about(envelope)->generation) {
+        return err_set(err, ERR_INPUT, "a rewrapped envelope is of a later generation");
+    }
+    if (!key_unwrap(from, envelope, &expected, &secret, err) ||
+        !key_wrap(to, about, secret, &fresh, err) || !opens_to(to, fresh, about, secret, err)) {
+        return err_add(err, "rewrap the key of VM %s", about->vm);
+    }
+    *out = TAKE(fresh);
+    return true;
+}
+
 bool key_kek_retire(struct key *key, const char *kek_id, struct err *err)
 {
     const struct envelope_about about = {.kek_id = kek_id};
@@ -138,19 +170,6 @@ bool key_look(struct key *key, json_t **out, struct err *err)
 }
 
 /* --- the round trip ------------------------------------------------------------------------- */
-
-static bool canary_returns(struct key *key, const struct envelope_about *about,
-                           const struct envelope *envelope, const struct secret *canary,
-                           struct err *err)
-{
-    AUTO(drop_secret) struct secret *back = NULL;
-
-    if (!key_unwrap(key, envelope, about, &back, err)) {
-        return err_add(err, "unwrap a canary");
-    }
-    return secret_equal(canary, back) ||
-           err_set(err, ERR_CLASH, "the provider gave another canary back than it was given");
-}
 
 /* A provider that still opens it has not retired the KEK. */
 static bool canary_is_lost(struct key *key, const struct envelope_about *about,
@@ -179,7 +198,7 @@ static bool canary_trip(struct key *key, const struct envelope_about *about, str
     if (!key_wrap(key, about, canary, &envelope, err)) {
         return err_add(err, "wrap a canary");
     }
-    return canary_returns(key, about, envelope, canary, err) &&
+    return (opens_to(key, envelope, about, canary, err) || err_add(err, "unwrap a canary")) &&
            canary_is_lost(key, about, envelope, err);
 }
 

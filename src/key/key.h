@@ -41,6 +41,12 @@ bool key_wrap(struct key *key, const struct envelope_about *about, const struct 
               struct envelope **out, struct err *err);
 bool key_unwrap(struct key *key, const struct envelope *envelope,
                 const struct envelope_about *expected, struct secret **out, struct err *err);
+/* What `from` wrapped, wrapped again by `to` (the same one for a new KEK; another one for a move):
+ * about->kek_id under `to`, about->generation at least one above the old envelope's. Opened once
+ * more before it is given out, so an envelope that came out of here is known to open. ERR_INPUT:
+ * not a later generation. */
+bool key_rewrap(struct key *from, struct key *to, const struct envelope *envelope,
+                const struct envelope_about *about, struct envelope **out, struct err *err);
 bool key_kek_retire(struct key *key, const char *kek_id, struct err *err);
 bool key_look(struct key *key, json_t **out, struct err *err);
 /* A real round trip: a KEK made, a canary wrapped, unwrapped, compared, the KEK retired, and then

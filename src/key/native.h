@@ -35,8 +35,8 @@ bool native_import(const char *folder, const struct hostseal_conf *host, const c
                    const struct jwks *jwks, struct err *err);
 /* The backup that was made last is in a user's hands. ERR_ABSENT: none was made. */
 bool native_fetched(const char *folder, struct err *err);
-/* Wipes every key, then removes the folder: nothing that the provider wrapped opens again, but by
- * a backup. Not there succeeds. */
+/* Wipes every secret in a provider's folder, of whatever type it is, then removes it: nothing that
+ * a native provider wrapped opens again, but by a backup. Not there succeeds. */
 bool native_destroy(const char *folder, struct err *err);
 
 #endif

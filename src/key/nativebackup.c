@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "key/nativebackup.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -8,6 +10,8 @@
 #include "key/native.h"
 #include "key/nativestate.h"
 #include "key/secretfile.h"
+
+DROP(folder, DIR *, closedir);
 
 /* Two lists of at most 64 UUIDs. */
 #define MAX_BYTES 16384u
@@ -260,27 +264,39 @@ bool native_import(const char *folder, const struct hostseal_conf *host, const c
 /* --- the end ------------------------------------------------------------------------------------
  */
 
-bool native_destroy(const char *folder, struct err *err)
+static bool holds_a_secret(const char *name)
 {
-    AUTO(drop_free) char *root_path = nativestate_path(folder, "root.json");
-    AUTO(drop_free) char *ledger_path = nativestate_path(folder, "ledger.json");
-    AUTO(drop_free) struct ledger *ledger = NULL;
-    struct err ignored = {0};
+    static const char *const ends[] = {".secret", ".seed", ".new"};
+    size_t length = strlen(name);
 
-    if (!file_exists(folder)) {
-        return true;
-    }
-    if (!hostseal_remove(root_path, err)) {
-        return false;
-    }
-    if (ledger_read(ledger_path, NULL, &ledger, &ignored)) {
-        for (size_t i = 0; i < ledger->count; i++) {
-            AUTO(drop_free) char *path = nativestate_seed_path(folder, ledger->keks[i].id);
-
-            if (!secretfile_wipe(path, err)) {
-                return false;
-            }
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
+        if (length > strlen(ends[i]) && strcmp(name + length - strlen(ends[i]), ends[i]) == 0) {
+            return true;
         }
     }
-    return file_remove_tree(folder, err);
+    return false;
+}
+
+static bool wipe_secrets(const char *folder, DIR *entries, struct err *err)
+{
+    const struct dirent *entry;
+
+    while ((entry = readdir(entries))) {
+        AUTO(drop_free) char *path = nativestate_path(folder, entry->d_name);
+
+        if (holds_a_secret(entry->d_name) && !secretfile_wipe(path, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool native_destroy(const char *folder, struct err *err)
+{
+    AUTO(drop_folder) DIR *entries = opendir(folder);
+
+    if (!entries) {
+        return errno == ENOENT || err_errno(err, errno, "open '%s'", folder);
+    }
+    return wipe_secrets(folder, entries, err) && file_remove_tree(folder, err);
 }

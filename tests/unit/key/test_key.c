@@ -243,6 +243,44 @@ static void a_secret_is_not_wrapped_under_no_kek(void **state)
     assert_int_equal(err.kind, ERR_BUG);
 }
 
+static void rewrapping_keeps_the_key_and_moves_to_a_later_generation(void **state)
+{
+    struct envelope_about about = {.kek_id = "fake:k", .vm = VM, .purpose = "vm", .generation = 1};
+    AUTO(drop_secret) struct secret *secret = NULL, *back = NULL;
+    AUTO(drop_envelope) struct envelope *old = NULL, *fresh = NULL, *none = NULL;
+    struct err err = {0};
+
+    (void)state;
+    assert_true(secret_random(32, &secret, &err));
+    assert_true(key_wrap(key, &about, secret, &old, &err));
+    assert_false(key_rewrap(key, key, old, &about, &none, &err));
+    assert_int_equal(err.kind, ERR_INPUT);
+    about.kek_id = "fake:new";
+    about.generation = 2;
+    assert_true(key_rewrap(key, key, old, &about, &fresh, &err));
+    assert_string_equal(envelope_about(fresh)->kek_id, "fake:new");
+    assert_true(key_unwrap(key, fresh, &about, &back, &err));
+    assert_true(secret_equal(secret, back));
+}
+
+static void an_envelope_that_would_not_open_again_never_comes_out_of_a_rewrap(void **state)
+{
+    struct envelope_about about = {.kek_id = "fake:k", .vm = VM, .purpose = "vm", .generation = 1};
+    AUTO(drop_secret) struct secret *secret = NULL;
+    AUTO(drop_envelope) struct envelope *old = NULL;
+    struct envelope *fresh = NULL;
+    struct err err = {0};
+
+    (void)state;
+    assert_true(secret_random(32, &secret, &err));
+    assert_true(key_wrap(key, &about, secret, &old, &err));
+    about.generation = 2;
+    fake.gives_another = true;
+    assert_false(key_rewrap(key, key, old, &about, &fresh, &err));
+    assert_int_equal(err.kind, ERR_CLASH);
+    assert_null(fresh);
+}
+
 static void the_list_can_be_shown(void **state)
 {
     AUTO(drop_json) json_t *list = key_providers_json();
@@ -264,6 +302,8 @@ int main(void)
         TEST(every_use_of_a_kek_is_heard_whether_it_worked_or_not),
         TEST(an_envelope_of_another_provider_or_cluster_is_a_clash),
         TEST(a_secret_is_not_wrapped_under_no_kek),
+        TEST(rewrapping_keeps_the_key_and_moves_to_a_later_generation),
+        TEST(an_envelope_that_would_not_open_again_never_comes_out_of_a_rewrap),
         TEST(the_list_can_be_shown),
     };
 

@@ -2,6 +2,7 @@
 #include "pykmip.h"
 
 #include "key/key.h"
+#include "key/native.h"
 
 #define CLUSTER "6f1c9d2e-5b1a-4c3e-9f00-0123456789ab"
 #define OTHER   "7f1c9d2e-5b1a-4c3e-9f00-0123456789ab"
@@ -338,6 +339,38 @@ static void an_outage_is_away_and_ends(void **state)
     assert_true(secret_equal(vm_key, back));
 }
 
+/* Issue 3, part 8: a rewrap, and the disks know nothing of it. */
+static void keys_move_from_native_to_the_key_server_and_back(void **state)
+{
+    AUTO(drop_key) struct key *kmip = opened(), *native = NULL;
+    AUTO(drop_free) char *folder = text_make("%s-native", provider);
+    const struct provider_conf conf = {.name = "host-keys",
+                                       .type = "native",
+                                       .cluster = CLUSTER,
+                                       .folder = folder,
+                                       .host = {.tpm = TPM_OFF}};
+    struct envelope_about about = expected;
+    AUTO(drop_secret) struct secret *vm_key = fresh(), *back = NULL;
+    AUTO(drop_envelope) struct envelope *first = NULL, *there = NULL, *again = NULL;
+    AUTO(drop_free) char *kek = NULL;
+    AUTO(drop_free) char *far = kek_of(kmip);
+    struct err err = {0};
+
+    (void)state;
+    assert_true(key_open(&conf, &native, &err));
+    kek = kek_of(native);
+    first = wrapped(native, kek, vm_key);
+    about.kek_id = far;
+    about.generation = 2;
+    assert_true(key_rewrap(native, kmip, first, &about, &there, &err));
+    assert_string_equal(envelope_about(there)->type, "kmip");
+    about.kek_id = kek;
+    about.generation = 3;
+    assert_true(key_rewrap(kmip, native, there, &about, &again, &err));
+    assert_true(key_unwrap(native, again, &about, &back, &err));
+    assert_true(secret_equal(vm_key, back));
+}
+
 static void no_secret_of_ours_lies_beside_the_way_to_it(void **state)
 {
     AUTO(drop_free) char *path = text_make("%s/kmip.json", provider);
@@ -349,6 +382,8 @@ static void no_secret_of_ours_lies_beside_the_way_to_it(void **state)
     assert_true(file_read(path, 65536, &text, NULL, &err));
     assert_null(strstr(text, "PRIVATE"));
     assert_non_null(strstr(text, kms.server));
+    assert_true(native_destroy(provider, &err));
+    assert_false(file_exists(provider));
 }
 
 static void what_is_missing_to_reach_it_is_named(void **state)
@@ -405,6 +440,7 @@ int main(void)
         TEST(a_kek_of_another_client_is_refused),
         TEST(a_dead_server_before_the_good_one_costs_two_seconds_at_most_and_once),
         TEST(an_outage_is_away_and_ends),
+        TEST(keys_move_from_native_to_the_key_server_and_back),
         TEST(no_secret_of_ours_lies_beside_the_way_to_it),
         TEST(what_is_missing_to_reach_it_is_named),
         TEST(another_clusters_way_is_a_clash),
