@@ -104,7 +104,7 @@ static void a_second_run_changes_nothing_and_is_quick(void **state)
     assert_int_equal(stat(path, &before), 0);
     MUST(cluster_make(&cluster, &progress, &err));
     print_message("second run: %.2f s\n", now() - begin);
-    assert_true(now() - begin < 3);
+    assert_true(now() - begin < 10);
     assert_int_equal(stat(path, &after), 0);
     assert_int_equal(before.st_ino, after.st_ino);
 }
@@ -324,7 +324,7 @@ static void a_dead_holder_of_this_host_is_fenced_at_once(void **state)
     MUST(ceph->images->open(next, "a", NULL, true, &image, &err));
     MUST(ceph->io->lock(image, &err));
     print_message("locked %.2f s after the holder died\n", now() - begin);
-    assert_true(now() - begin < 10);
+    assert_true(now() - begin < 20); /* the cluster itself gives the silent 45 s */
     MUST(ceph->io->unlock(image, &err));
     MUST(ceph->io->unlock(image, &err));
     ceph->images->close(image);
@@ -506,14 +506,14 @@ static void a_dead_datastore_holds_nobody(void **state)
     MUST(ceph->look(&cluster.conf, &health, &err));
     print_message("look at a dead datastore: %.2f s: %s\n", now() - begin, health.reasons);
     assert_int_equal(health.state, STORE_AWAY);
-    assert_true(now() - begin < 5);
+    assert_true(now() - begin < 10);
     store_health_clear(&health);
     hurried.seconds = 2;
     begin = now();
     assert_false(ceph->open(&hurried, &none, &err));
     assert_int_equal(err.kind, ERR_AWAY);
     assert_true(err.remedy[0]);
-    assert_true(now() - begin < 5);
+    assert_true(now() - begin < 10);
 }
 
 static void after_a_power_cut_everything_is_there_again(void **state)
