@@ -114,8 +114,8 @@ static bool is_our_own(struct vm *vm, struct err *err)
     if (!agent_store(vm->agent, &store, err) ||
         !vm->agent->backend->objects->read(store, name, &bytes, &length, &version, err) ||
         !chest_look((const unsigned char *)bytes, length, &about, NULL, err) ||
-        !chest_open((const unsigned char *)bytes, length, vm->uuid, vm->generation, vm->key, &home,
-                    err)) {
+        !chest_open((const unsigned char *)bytes, length, vm->uuid, vm->generation + 1, vm->key,
+                    &home, err)) {
         return false;
     }
     const struct secret *text = chest_get(home, "config");

@@ -77,7 +77,7 @@ static bool leans_on_nothing(const char *path, struct err *err)
     return true;
 }
 
-/* A nameless file: made, opened, unlinked; it is gone with us. */
+/* Into a file without a name: it is gone with us, however we end. qemu-img reaches it by ours. */
 static bool unpack(const char *path, int *out_fd, struct err *err)
 {
     const char *folder = getenv("TMPDIR");
@@ -85,21 +85,19 @@ static bool unpack(const char *path, int *out_fd, struct err *err)
     char *name =
         text_make("%s/quoin-image-XXXXXX", folder && folder[0] == '/' ? folder : "/var/tmp");
     AUTO(drop_fd) int fd = mkostemp(name, O_CLOEXEC);
-    const struct run convert = {
-        .argv = RUN("qemu-img", "convert", "-f", "qcow2", "-O", "raw", path, name),
-        .seconds = CONVERT_SECONDS};
 
-    if (fd < 0) {
+    if (fd < 0 || unlink(name) != 0) {
         return err_errno(err, errno, "make a temporary file");
     }
-    bool converted = leans_on_nothing(path, err) && run_ok(&convert, NULL, err);
-    int raw = converted ? open(name, O_RDONLY | O_CLOEXEC) : -1;
+    AUTO(drop_free) char *raw = text_make("/proc/%d/fd/%d", (int)getpid(), fd);
+    const struct run convert = {
+        .argv = RUN("qemu-img", "convert", "-f", "qcow2", "-O", "raw", path, raw),
+        .seconds = CONVERT_SECONDS};
 
-    (void)unlink(name);
-    if (raw < 0) {
-        return converted ? err_errno(err, errno, "open the unpacked image") : false;
+    if (!leans_on_nothing(path, err) || !run_ok(&convert, NULL, err)) {
+        return err_add(err, "unpack image '%s'", path);
     }
-    *out_fd = raw;
+    *out_fd = TAKE_FD(fd);
     return true;
 }
 

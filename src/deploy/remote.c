@@ -134,10 +134,11 @@ bool remote_uninstall(struct remote *remote, struct err *err)
     const struct run purge = {
         .argv = RUN("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--purge", "quoind"),
         .seconds = INSTALL_SECONDS};
-    struct err ignored = {0};
+    AUTO(drop_run_result) struct run_result said = {0};
 
     client_close(TAKE(remote->agent));
-    return !ssh_ok(remote->ssh, &query, NULL, &ignored) || ssh_ok(remote->ssh, &purge, NULL, err) ||
+    return (ssh_run(remote->ssh, &query, &said, err) &&
+            (said.status != 0 || ssh_ok(remote->ssh, &purge, NULL, err))) ||
            err_add(err, "remove the agent from host '%s'", remote->host->name);
 }
 
