@@ -132,9 +132,9 @@ bool manager_image_open(const char *path, const char *sha256, bool check, struct
     }
     bool packed = is_qcow2(fd);
 
-    if ((packed && !unpack(path, &raw, err)) ||
-        ((packed || check) && !check_digest(fd, path, sha256, err)) ||
-        !measure(packed ? raw : fd, &bytes, err)) {
+    /* Nothing parses an image that is not the one that was meant. */
+    if (((packed || check) && !check_digest(fd, path, sha256, err)) ||
+        (packed && !unpack(path, &raw, err)) || !measure(packed ? raw : fd, &bytes, err)) {
         return false;
     }
     *out = (struct manager_image){.fd = packed ? TAKE_FD(raw) : TAKE_FD(fd),
