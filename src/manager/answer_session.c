@@ -100,7 +100,7 @@ static void welcome(struct request *request, struct manager *manager, const char
 /* What was typed as a user's name may be a password: it is neither logged nor kept. */
 static void refuse(struct request *request, struct manager *manager, const struct err *err)
 {
-    const struct event event = {"warning", "session", "refused", NULL};
+    const struct event event = {"warning", "session", "refused", NULL, 60};
 
     if (err->kind != ERR_DENIED) {
         reply_err(request, err);

@@ -16,10 +16,13 @@ static bool keep(struct database *database, const struct event *event, const cha
 {
     return database_do(database,
                        "INSERT INTO events (at, severity, object, name, actor, what)"
-                       " VALUES (unixepoch(), ?1, ?2, ?3, ?4, ?5)",
+                       " SELECT unixepoch(), ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM"
+                       " events WHERE at > unixepoch() - ?6 AND object = ?2 AND name = ?3"
+                       " AND what = ?5)",
                        VALUES(TEXT_VALUE(event->severity), TEXT_VALUE(event->object),
-                              TEXT_VALUE(event->name), TEXT_VALUE(event->actor), TEXT_VALUE(what)),
-                       5, err) &&
+                              TEXT_VALUE(event->name), TEXT_VALUE(event->actor), TEXT_VALUE(what),
+                              INTEGER_VALUE(event->quiet_seconds)),
+                       6, err) &&
            database_do(database, "DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?1",
                        VALUES(INTEGER_VALUE(JOURNAL_MAX)), 1, err);
 }

@@ -16,6 +16,9 @@ struct event {
     const char *object;   /* a collection: "hosts" */
     const char *name;     /* of the object */
     const char *actor;    /* a user, or NULL: seen by the manager */
+    /* The same sentence about the same object is not kept again for so many seconds: who repeats
+     * himself shall not push out what others did. */
+    unsigned quiet_seconds;
 };
 
 /* Also to the log. A database that cannot keep it is logged, not returned: what happened happened.

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
 #include "base/log.h"
@@ -138,6 +139,7 @@ static bool run(const struct asked *asked, struct err *err)
     sigset_t set;
     int number = 0;
 
+    (void)umask(0077);
     signals_block(&set);
     if (!manager_open(&asked->conf, &manager, err)) {
         return false;

@@ -5,6 +5,7 @@
 //                       hosts) what needs a host that changes is left out
 //   QUOIN_SCREENSHOTS   a folder for pictures of every view, or nothing
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { createHash, X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -285,6 +286,13 @@ if (statusFile) {
 await test('the page talked to nobody but the manager and the browser had nothing to complain of', async () => {
   assert.deepEqual([...requests], [url.origin]);
   assert.deepEqual(complaints, []);
+});
+
+await test('the numbers for Prometheus are as Prometheus wants them', async () => {
+  const numbers = await page.evaluate(async () => (await fetch('/metrics')).text());
+  assert.match(numbers, /^quoin_host_up\{host="[^"]+"\} 1$/m);
+  const checked = spawnSync('promtool', ['check', 'metrics'], { input: numbers, encoding: 'utf8' });
+  assert.equal(checked.status, 0, `${checked.stdout}${checked.stderr}${checked.error || ''}`);
 });
 
 await test('a reload keeps this tab signed in; another tab is not', async () => {

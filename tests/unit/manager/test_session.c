@@ -151,6 +151,21 @@ static void who_guesses_is_made_to_wait(void **state)
     assert_non_null(strstr(err.remedy, " s"));
 }
 
+static void who_guesses_fills_no_journal(void **state)
+{
+    unsigned before;
+    struct err err = {0};
+
+    (void)state;
+    signed_in();
+    before = events_with("wrong name or password");
+    for (unsigned i = 0; i < 5; i++) {
+        assert_false(sign_in("admin", "wrong", NULL, &err));
+    }
+    assert_in_range(events_with("wrong name or password"), before, before + 1);
+    assert_true(events_with("wrong name or password") > 0);
+}
+
 static void there_are_only_so_many_sessions(void **state)
 {
     AUTO(drop_json) json_t *rows = NULL;
@@ -213,6 +228,7 @@ int main(void)
         cmocka_unit_test_setup(a_session_ends_by_itself, fresh),
         cmocka_unit_test_setup(a_session_outlives_a_restart, fresh),
         cmocka_unit_test_setup(who_guesses_is_made_to_wait, fresh),
+        cmocka_unit_test_setup(who_guesses_fills_no_journal, fresh),
         cmocka_unit_test_setup(there_are_only_so_many_sessions, fresh),
         cmocka_unit_test_setup(neither_token_nor_password_nor_key_is_in_the_database, fresh),
     };
