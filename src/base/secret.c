@@ -131,6 +131,14 @@ bool secret_read(int fd, size_t max, struct secret **out, struct err *err)
     return shrink(buffer, size, out, err);
 }
 
+/* Its owner, root or we: for root, who runs on a user's behalf (sudo), that is any owner. */
+static bool others_may_read(const struct stat *st)
+{
+    bool ours = geteuid() == 0 || st->st_uid == geteuid() || st->st_uid == 0;
+
+    return !ours || (st->st_mode & 077) != 0;
+}
+
 static bool file_is_closed(const char *path, int fd, struct err *err)
 {
     struct stat st;
@@ -141,7 +149,7 @@ static bool file_is_closed(const char *path, int fd, struct err *err)
     if (!S_ISREG(st.st_mode)) {
         return err_set(err, ERR_INPUT, "'%s' is not a regular file", path);
     }
-    if ((st.st_uid != geteuid() && st.st_uid != 0) || (st.st_mode & 077) != 0) {
+    if (others_may_read(&st)) {
         err_set(err, ERR_DENIED, "'%s' holds a secret, but others may read it", path);
         return err_mend(err, "chmod 600 %s", path);
     }

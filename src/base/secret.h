@@ -27,8 +27,8 @@ bool secret_random(size_t size, struct secret **out, struct err *err);
 bool secret_copy(const struct secret *from, struct secret **out, struct err *err);
 /* All that `fd` gives until its end, at most `max` bytes; never through an unlocked buffer. */
 bool secret_read(int fd, size_t max, struct secret **out, struct err *err);
-/* A file owned by us or root and closed to group and others, else ERR_DENIED; one trailing newline
- * is cut if `line`. */
+/* A file owned by us or root (for root: by anyone) and closed to group and others, else ERR_DENIED;
+ * one trailing newline is cut if `line`. */
 bool secret_read_file(const char *path, size_t max, bool line, struct secret **out,
                       struct err *err);
 /* The same bytes as lower-case hexadecimal digits (no NUL at the end), and back. */
