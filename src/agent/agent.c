@@ -67,9 +67,14 @@ bool agent_key(struct agent *agent, struct key **out, struct err *err)
                                                  .cluster = host->cluster_id,
                                                  .folder = agent->provider_folder,
                                                  .host = agent_hostseal_conf(agent)};
-        if (!key_open(&agent->provider, &agent->key, err)) {
-            return err_add(err, "open key provider '%s'", host->provider_name);
+        struct key *key = NULL;
+
+        if (!key_open(&agent->provider, &key, err)) {
+            return false;
         }
+        pthread_mutex_lock(&agent->state);
+        agent->key = key;
+        pthread_mutex_unlock(&agent->state);
     }
     *out = agent->key;
     return true;
@@ -77,8 +82,10 @@ bool agent_key(struct agent *agent, struct key **out, struct err *err)
 
 void agent_key_close(struct agent *agent)
 {
-    key_close(agent->key);
-    agent->key = NULL;
+    pthread_mutex_lock(&agent->state);
+    struct key *key = TAKE(agent->key);
+    pthread_mutex_unlock(&agent->state);
+    key_close(key);
 }
 
 struct store_conf agent_store_conf(const struct agent *agent, struct store_monitor *monitor)

@@ -29,7 +29,7 @@ struct agent {
     struct provider_conf provider; /* what `key` was opened with */
     char *provider_folder;
     struct secret *private_key, *password; /* given for the next provider.open; under `work` */
-    struct key *key;                       /* open, or NULL; used under `work` */
+    struct key *key;                       /* open, or NULL; used under `work`, set under both */
     struct store *store;                   /* open, or NULL; any thread */
     const struct store_backend *backend;
     struct hv *hv; /* open, or NULL; any thread */

@@ -154,13 +154,17 @@ static bool pour_into(const struct vm *vm, const json_t *entry, struct source *s
 /* Whether it was poured, and what the datastore holds opens with the VM's key. A disk that was
  * poured is never poured again: whatever hides its header today, its content may be all there is.
  */
-static bool look(const struct vm *vm, const json_t *entry, bool *out_poured, struct err *err)
+static bool look(struct vm *vm, const json_t *entry, bool *out_poured, struct err *err)
 {
     bool poured = json_is_true(json_object_get(entry, "poured"));
 
     if (poured && !disk_check(vm, entry, err)) {
         return err_mend(err, "nothing was changed; docs/recovery.md says how to look at the disk, "
                              "quoin destroy gives it up");
+    }
+    /* The home may not say so yet. */
+    if (poured && !vm_save_again(vm, err)) {
+        return false;
     }
     *out_poured = poured;
     return true;

@@ -6,8 +6,10 @@
 #include "agent/enrol.h"
 #include "base/secret_open.h"
 
-/* Where the private key goes in a document that was written without it. */
-#define KEY_PLACE "@"
+/* Where the private key goes in a document that was written without it. Compact JSON has these
+ * bytes nowhere else: in a string its quotes would be escaped. */
+#define KEY_FIELD "\"tls_key\":\""
+#define KEY_PLACE KEY_FIELD "\""
 
 static bool in_clear(const struct vm *vm, const char *certificate, const char *ca, json_t **out,
                      struct err *err)
@@ -28,7 +30,7 @@ static bool in_clear(const struct vm *vm, const char *certificate, const char *c
     *out = json_pack("{s:i, s:{s:s, s:s, s:s}, s:{s:s, s:s, s:s, s:s, s:s}, s:O, s:o}", "quoin", 1,
                      "cluster", "id", host->cluster_id, "name", host->cluster, "datacenter",
                      host->datacenter, "manager", "name", json_string_or(vm->config, "name", ""),
-                     "hostname", json_string_or(network, "hostname", ""), "tls_key", KEY_PLACE,
+                     "hostname", json_string_or(network, "hostname", ""), "tls_key", "",
                      "tls_certificate", certificate, "ca", ca, "admin",
                      json_object_get(vm->config, "admin"), "network", shown);
     return *out || err_set(err, ERR_BUG, "the identity document cannot be written");
@@ -54,7 +56,7 @@ static size_t add_pem(unsigned char *to, const struct secret *pem)
 static bool put_key(const char *clear, const struct secret *key, struct secret **out,
                     struct err *err)
 {
-    const char *place = strstr(clear, "\"" KEY_PLACE "\"");
+    const char *place = strstr(clear, KEY_PLACE);
     AUTO(drop_secret) struct secret *document = NULL;
 
     if (!place || !secret_new(strlen(clear) + 2 * secret_size(key), &document, err)) {
@@ -62,11 +64,11 @@ static bool put_key(const char *clear, const struct secret *key, struct secret *
                      : err_set(err, ERR_BUG, "the identity document has no place for a key");
     }
     unsigned char *to = secret_bytes(document);
-    size_t n = (size_t)(place - clear) + 1;
+    size_t n = (size_t)(place - clear) + strlen(KEY_FIELD);
 
     memcpy(to, clear, n);
     n += add_pem(to + n, key);
-    place += 1 + strlen(KEY_PLACE);
+    place += strlen(KEY_FIELD);
     memcpy(to + n, place, strlen(place));
     secret_cut(document, n + strlen(place));
     *out = TAKE(document);

@@ -56,37 +56,67 @@ static json_t *store_json(const struct host *host)
     return object;
 }
 
-static json_t *provider_json(const struct host *host)
+void status_add_rest(const char *provider_folder, json_t *object)
 {
-    AUTO(drop_free) char *folder = text_make("%s/provider", host->folder);
-
     struct err ignored = {0};
     bool fetched = false;
     enum hostseal_by by = HOSTSEAL_BY_FILE;
-
-    if (!host->provider_type) {
-        return json_null();
-    }
-    bool known = native_look(folder, &fetched, &by, &ignored);
-    json_t *object = json_pack("{s:s, s:s, s:s*}", "name", host->provider_name, "type",
-                               host->provider_type, "kek", host->kek);
+    bool known = native_look(provider_folder, &fetched, &by, &ignored);
 
     json_object_set_new(object, "backup_fetched", known ? json_boolean(fetched) : json_null());
     json_object_set_new(object, "sealed_by",
                         known ? json_string(hostseal_by_name(by)) : json_null());
+}
+
+static json_t *provider_json(struct agent *agent, const struct host *host)
+{
+    AUTO(drop_free) char *folder = text_make("%s/provider", host->folder);
+
+    if (!host->provider_type) {
+        return json_null();
+    }
+    pthread_mutex_lock(&agent->state);
+    bool open = agent->key != NULL;
+    pthread_mutex_unlock(&agent->state);
+    json_t *object =
+        json_pack("{s:s, s:s, s:s?, s:s}", "name", host->provider_name, "type", host->provider_type,
+                  "kek", host->kek, "state", open ? "open" : "closed");
+
+    status_add_rest(folder, object);
     return object;
+}
+
+/* The KEK that its envelope names. */
+static json_t *kek_of(const struct vm *vm)
+{
+    AUTO(drop_envelope) struct envelope *envelope = NULL;
+    struct err ignored = {0};
+
+    if (!vm->envelope || !envelope_read(vm->envelope, strlen(vm->envelope), &envelope, &ignored)) {
+        return json_null();
+    }
+    return json_string(envelope_about(envelope)->kek_id);
+}
+
+/* A deep copy; null where it is not known. */
+static json_t *copy_or_null(const json_t *object, const char *key)
+{
+    json_t *value = json_object_get(object, key);
+
+    return value ? json_deep_copy(value) : json_null();
 }
 
 /* With the VM's lock held. A deep copy: the configuration may change once the lock is gone. */
 static json_t *describe(const struct vm *vm)
 {
     static const char *const keys[] = {"name", "disks", "network", "cpus", "memory"};
-    json_t *object = json_pack("{s:s, s:b, s:I}", "id", vm->uuid, "encrypted", vm->envelope != NULL,
+    json_t *object = json_pack("{s:s, s:o, s:o, s:I}", "id", vm->uuid, "encrypted",
+                               vm->envelope ? json_true() : json_null(), "kek", kek_of(vm),
                                "generation", (json_int_t)vm->generation);
 
     json_object_set_new(object, "trouble", text_or_null(vm->trouble));
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
-        json_object_set_new(object, keys[i], json_deep_copy(json_object_get(vm->config, keys[i])));
+        json_object_set_new(object, keys[i], copy_or_null(vm->config, keys[i]));
     }
     return object;
 }
@@ -101,8 +131,8 @@ static json_t *vm_json(struct vm *vm)
         pthread_mutex_unlock(&vm->lock);
     }
     return vm->shown ? json_deep_copy(vm->shown)
-                     : json_pack("{s:s, s:b, s:i, s:n}", "id", vm->uuid, "encrypted", 0,
-                                 "generation", 0, "trouble");
+                     : json_pack("{s:s, s:n, s:n, s:n, s:n, s:n}", "id", vm->uuid, "name",
+                                 "encrypted", "kek", "generation", "trouble");
 }
 
 static json_t *vms_json(struct agent *agent)
@@ -144,7 +174,7 @@ json_t *status_make(struct agent *agent)
                                            host.cluster, "datacenter", host.datacenter)
                                : json_null());
     json_object_set_new(status, "datastore", joined ? store_json(&host) : json_null());
-    json_object_set_new(status, "provider", joined ? provider_json(&host) : json_null());
+    json_object_set_new(status, "provider", joined ? provider_json(agent, &host) : json_null());
     json_object_set_new(status, "vms", vms_json(agent));
     pthread_mutex_lock(&agent->state);
     json_object_set_new(status, "enrolled", json_boolean(agent->network != NULL));

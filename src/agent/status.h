@@ -7,5 +7,8 @@
 
 /* Never fails: what cannot be told now is null. A new reference. */
 json_t *status_make(struct agent *agent);
+/* Adds "sealed_by" and "backup_fetched" of the native provider in a folder; null where it is none.
+ */
+void status_add_rest(const char *provider_folder, json_t *object);
 
 #endif

@@ -2,9 +2,19 @@
 /* The key provider on this host: proven by a real round trip, its KEK made or found. */
 #include <string.h>
 
+#include "agent/status.h"
 #include "agent/step.h"
 #include "key/native.h"
 
+/* An open key borrows these: what stays the same stays where it is. */
+static void take(char **field, const char *value)
+{
+    if (!*field || strcmp(*field, value) != 0) {
+        host_set(field, value);
+    }
+}
+
+/* Nothing is under another provider's keys before a KEK is known: until then a name may change. */
 static bool take_conf(struct agent *agent, const json_t *params, struct err *err)
 {
     const char *name, *type;
@@ -16,16 +26,21 @@ static bool take_conf(struct agent *agent, const json_t *params, struct err *err
         !json_get_string(params, "type", 16, &type, err) || !tpm_mode_of(tpm, &mode, err)) {
         return false;
     }
-    if (host->provider_name &&
-        (strcmp(host->provider_name, name) != 0 || strcmp(host->provider_type, type) != 0)) {
+    bool other = host->provider_name &&
+                 (strcmp(host->provider_name, name) != 0 || strcmp(host->provider_type, type) != 0);
+
+    if (other && host->kek) {
         err_set(err, ERR_CLASH, "the key provider here is '%s' (%s), not '%s' (%s)",
                 host->provider_name, host->provider_type, name, type);
         return err_mend(err, "move the keys to another provider with quoin key move");
     }
+    if (other) {
+        agent_key_close(agent);
+    }
     pthread_mutex_lock(&agent->state);
-    host_set(&host->provider_name, name);
-    host_set(&host->provider_type, type);
-    host_set(&host->provider_tpm, tpm);
+    take(&host->provider_name, name);
+    take(&host->provider_type, type);
+    take(&host->provider_tpm, tpm);
     pthread_mutex_unlock(&agent->state);
     return agent_save(agent, err);
 }
@@ -101,6 +116,7 @@ bool step_provider_open(struct agent *agent, struct making *making, struct err *
         return false;
     }
     json_object_set_new(look, "kek", json_string(agent->host.kek));
+    status_add_rest(agent->provider_folder, look);
     making->result = look;
     return true;
 }

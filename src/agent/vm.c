@@ -108,11 +108,18 @@ bool vm_list_load(struct agent *agent, struct err *err)
 
 bool vm_find(struct agent *agent, const char *uuid, struct vm **out, struct err *err)
 {
-    *out = uuid ? known(agent, uuid) : NULL;
-    if (!*out && (!vm_list_load(agent, err) || !(*out = uuid ? known(agent, uuid) : NULL))) {
-        return err->kind != ERR_NONE ||
-               err_set(err, ERR_ABSENT, "there is no VM '%s' on the datastore", uuid ? uuid : "");
+    struct vm *vm = known(agent, uuid);
+
+    if (!vm) {
+        if (!vm_list_load(agent, err)) {
+            return false;
+        }
+        vm = known(agent, uuid);
     }
+    if (!vm) {
+        return err_set(err, ERR_ABSENT, "there is no VM '%s' on the datastore", uuid);
+    }
+    *out = vm;
     return true;
 }
 

@@ -160,13 +160,14 @@ static bool watch(struct vm *vm, struct err *err)
     return vm->watch || files_watch_start(vm->uuid, files_changed, vm, &vm->watch, err);
 }
 
+/* True: the home says so too. */
 static bool want(struct vm *vm, const char *wanted, struct err *err)
 {
     const char *host = vm->agent->host.name;
 
     if (strcmp(json_string_or(vm->config, "wanted", ""), wanted) == 0 &&
         strcmp(json_string_or(vm->config, "host", ""), host) == 0) {
-        return true;
+        return vm_save_again(vm, err);
     }
     vm_note(vm, vm->config, "wanted", json_string(wanted));
     vm_note(vm, vm->config, "host", json_string(host));

@@ -3,10 +3,6 @@
 
 #include <string.h>
 
-extern const struct hypervisor hypervisor_libvirt;
-
-const struct hypervisor *const hypervisors[] = {&hypervisor_libvirt, NULL};
-
 bool hypervisor_find(const char *type, const struct hypervisor **out, struct err *err)
 {
     AUTO(drop_text) struct text types = {0};

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A hypervisor of one VM, and the VM's files in memory. It starts only what real QEMU could: each
+ * disk's key must open what lies on the datastore.
+ */
+#include "base/secret_open.h"
+#include "world.h"
+
+struct fake_hv fake_hv;
+
+/* The files of the VM, as they lie on this host; they and the watch outlive no power cut. */
+static struct secret *files;
+static void (*watcher)(void *context, const char *uuid);
+static void *watcher_context;
+static char watched[UUID_SIZE];
+
+void fake_hv_power_cut(void)
+{
+    secret_free(TAKE(files));
+    watcher = NULL;
+    fake_hv = (struct fake_hv){.state = HV_ABSENT};
+}
+
+static struct secret *secret_of(const char *text)
+{
+    struct secret *secret = NULL;
+    struct err err = {0};
+
+    assert_true(secret_new(strlen(text), &secret, &err));
+    memcpy(secret_bytes(secret), text, strlen(text));
+    return secret;
+}
+
+void fake_hv_write(const char *text)
+{
+    secret_free(files);
+    files = secret_of(text);
+    if (watcher) {
+        watcher(watcher_context, watched);
+    }
+}
+
+bool fake_hv_has(const char *text)
+{
+    AUTO(drop_secret) struct secret *wanted = secret_of(text);
+
+    return files && secret_equal(files, wanted);
+}
+
+/* ---- hv/files.h ---- */
+
+bool files_put(const char *uuid, const struct secret *packed, struct err *err)
+{
+    (void)uuid;
+    secret_free(TAKE(files));
+    if (!packed) {
+        files = secret_of("fresh");
+        return true;
+    }
+    return secret_copy(packed, &files, err);
+}
+
+bool files_gather(const char *uuid, struct secret **out, struct err *err)
+{
+    (void)uuid;
+    return files ? secret_copy(files, out, err) : err_set(err, ERR_ABSENT, "no files");
+}
+
+bool files_clear(const char *uuid, struct err *err)
+{
+    (void)uuid;
+    (void)err;
+    secret_free(TAKE(files));
+    return true;
+}
+
+bool files_watch_start(const char *uuid, void (*changed)(void *context, const char *uuid),
+                       void *context, struct files_watch **out, struct err *err)
+{
+    (void)err;
+    assert_null(watcher);
+    memcpy(watched, uuid, UUID_SIZE);
+    watcher_context = context;
+    watcher = changed;
+    *out = (struct files_watch *)(void *)&watcher;
+    return true;
+}
+
+void files_watch_stop(struct files_watch *watch)
+{
+    if (watch) {
+        watcher = NULL;
+    }
+}
+
+/* ---- hv/hv.h ---- */
+
+static bool fake_open(hv_changed *changed, void *context, struct hv **out, struct err *err)
+{
+    (void)changed;
+    (void)context;
+    (void)err;
+    *out = (struct hv *)(void *)&fake_hv;
+    return true;
+}
+
+static void fake_close(struct hv *hv)
+{
+    (void)hv;
+}
+
+static bool fake_look(struct hv *hv, const char *uuid, struct hv_look *out, struct err *err)
+{
+    bool this = strcmp(fake_hv.uuid, uuid) == 0;
+
+    (void)hv;
+    (void)err;
+    *out = (struct hv_look){.state = this ? fake_hv.state : HV_ABSENT,
+                            .since = this && fake_hv.state != HV_ABSENT ? 1700000000 : 0};
+    return true;
+}
+
+static bool disk_opens(const struct domain_disk *disk, const struct secret *key, struct err *err)
+{
+    struct image *image = NULL;
+
+    if (!stores[0]->images->open(NULL, strchr(disk->source, '/') + 1, key, false, &image, err)) {
+        return err_add(err, "disk '%s'", disk->name);
+    }
+    stores[0]->images->close(image);
+    return true;
+}
+
+static bool fake_start(struct hv *hv, const struct domain *domain, const struct hv_keys *keys,
+                       struct err *err)
+{
+    (void)hv;
+    assert_int_equal(secret_size(keys->tpm), 64);
+    assert_non_null(keys->storage);
+    for (size_t i = 0; i < domain->disk_count; i++) {
+        if (!disk_opens(&domain->disks[i], keys->disks[i], err)) {
+            return false;
+        }
+        fake_hv.read_only += domain->disks[i].read_only ? 1 : 0;
+    }
+    memcpy(fake_hv.uuid, domain->uuid, UUID_SIZE);
+    fake_hv.disks = domain->disk_count;
+    fake_hv.state = HV_RUNNING;
+    fake_hv.starts++;
+    return true;
+}
+
+static bool fake_destroy(struct hv *hv, const char *uuid, struct err *err)
+{
+    (void)hv;
+    (void)err;
+    if (strcmp(fake_hv.uuid, uuid) == 0) {
+        fake_hv.state = HV_ABSENT;
+    }
+    return true;
+}
+
+static bool fake_stop(struct hv *hv, const char *uuid, unsigned seconds, struct err *err)
+{
+    (void)seconds;
+    return fake_destroy(hv, uuid, err);
+}
+
+static const struct hypervisor fake = {
+    "fake", "one VM", fake_open, fake_close, fake_look, fake_start, fake_stop, fake_destroy,
+};
+
+const struct hypervisor *const hypervisors[] = {&fake, NULL};

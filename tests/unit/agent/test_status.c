@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* agent/status.h: the words of docs/protocol.md, null where a host cannot tell, and no secret. */
+#include <ftw.h>
+
+#include "world.h"
+
+#include "agent/status.h"
+#include "base/encode.h"
+#include "base/secret_open.h"
+
+static const char *const top[] = {"version",  "host", "cluster",  "time",   "datastore",
+                                  "provider", "vms",  "enrolled", "waiting"};
+static const char *const datastore[] = {"type",        "name",       "health", "reasons",
+                                        "bytes_total", "bytes_used", "osds"};
+static const char *const provider[] = {"name",  "type",      "kek",
+                                       "state", "sealed_by", "backup_fetched"};
+static const char *const vm_keys[] = {"name", "id",         "state", "encrypted",
+                                      "kek",  "generation", "since"};
+
+static void assert_keys(const json_t *object, const char *const *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!json_object_get(object, keys[i])) {
+            fail_msg("'%s' is missing", keys[i]);
+        }
+    }
+}
+
+static void a_host_that_is_part_of_nothing_says_null(void **state)
+{
+    static const char *const nulls[] = {"host", "cluster", "datastore", "provider", "waiting"};
+
+    (void)state;
+    AUTO(drop_json) json_t *status = status_make(&world.agent);
+
+    assert_keys(status, top, COUNT_OF(top));
+    for (size_t i = 0; i < COUNT_OF(nulls); i++) {
+        assert_true(json_is_null(json_object_get(status, nulls[i])));
+    }
+    assert_int_equal(json_array_size(json_object_get(status, "vms")), 0);
+    assert_true(json_is_false(json_object_get(status, "enrolled")));
+}
+
+static void a_running_host_says_what_the_protocol_says(void **state)
+{
+    (void)state;
+    make_running();
+    AUTO(drop_json) json_t *status = status_make(&world.agent);
+    const json_t *vm = json_array_get(json_object_get(status, "vms"), 0);
+    const json_t *cluster = json_object_get(status, "cluster");
+
+    assert_keys(status, top, COUNT_OF(top));
+    assert_keys(json_object_get(status, "datastore"), datastore, COUNT_OF(datastore));
+    assert_keys(json_object_get(status, "provider"), provider, COUNT_OF(provider));
+    assert_keys(vm, vm_keys, COUNT_OF(vm_keys));
+    assert_string_equal(json_string_or(status, "version", ""), QUOIN_VERSION);
+    assert_string_equal(json_string_or(status, "host", ""), "h1");
+    assert_string_equal(json_string_or(cluster, "id", ""), CLUSTER);
+    assert_string_equal(json_string_or(cluster, "name", ""), "edge-01");
+    assert_string_equal(json_string_or(cluster, "datacenter", ""), "fra1");
+    assert_string_equal(json_string_or(json_object_get(status, "datastore"), "health", ""), "ok");
+    assert_string_equal(json_string_or(vm, "name", ""), "mgr");
+    assert_string_equal(json_string_or(vm, "id", ""), vm_uuid("mgr"));
+    assert_string_equal(json_string_or(vm, "state", ""), "running");
+    assert_true(json_is_true(json_object_get(vm, "encrypted")));
+    assert_string_equal(json_string_or(vm, "kek", ""), world.agent.host.kek);
+    assert_int_equal(json_integer_value(json_object_get(vm, "generation")),
+                     vm_here("mgr")->generation);
+    assert_int_equal(json_integer_value(json_object_get(vm, "since")), 1700000000);
+}
+
+static void a_datastore_that_does_not_answer_is_away(void **state)
+{
+    (void)state;
+    make_store();
+    fake_store.away = true;
+    AUTO(drop_json) json_t *status = status_make(&world.agent);
+
+    assert_string_equal(json_string_or(json_object_get(status, "datastore"), "health", ""), "away");
+}
+
+static void of_a_vm_that_is_closed_it_cannot_tell(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    make_poured();
+    world_power_cut();
+    assert_true(vm_list_load(&world.agent, &err));
+    AUTO(drop_json) json_t *status = status_make(&world.agent);
+    const json_t *vm = json_array_get(json_object_get(status, "vms"), 0);
+
+    assert_keys(vm, vm_keys, COUNT_OF(vm_keys));
+    assert_string_equal(json_string_or(vm, "id", ""), vm_uuid("mgr"));
+    assert_true(json_is_null(json_object_get(vm, "name")));
+    assert_true(json_is_null(json_object_get(vm, "encrypted")));
+    assert_true(json_is_null(json_object_get(vm, "kek")));
+}
+
+static void status_answers_while_a_step_is_at_work(void **state)
+{
+    (void)state;
+    make_poured();
+    pthread_mutex_lock(&world.agent.work);
+    AUTO(drop_json) json_t *status = status_make(&world.agent);
+    pthread_mutex_unlock(&world.agent.work);
+    assert_int_equal(json_array_size(json_object_get(status, "vms")), 1);
+}
+
+/* ---- no secret ---- */
+
+/* The VM key in each form in which it could slip out. */
+static struct {
+    unsigned char raw[32];
+    char *hex, *base64;
+} needle;
+
+static void needle_make(void)
+{
+    const struct secret *key = vm_here("mgr")->key;
+
+    assert_int_equal(secret_size(key), sizeof(needle.raw));
+    memcpy(needle.raw, secret_look(key), sizeof(needle.raw));
+    needle.hex = encode_hex(needle.raw, sizeof(needle.raw));
+    needle.base64 = encode_base64url(needle.raw, sizeof(needle.raw));
+}
+
+static bool holds_key(const char *bytes, size_t length)
+{
+    return memmem(bytes, length, needle.raw, sizeof(needle.raw)) ||
+           memmem(bytes, length, needle.hex, strlen(needle.hex)) ||
+           memmem(bytes, length, needle.base64, strlen(needle.base64));
+}
+
+static bool holds_secret(const char *bytes, size_t length)
+{
+    return holds_key(bytes, length) || memmem(bytes, length, "PRIVATE KEY", 11);
+}
+
+static void assert_clean(const json_t *json)
+{
+    AUTO(drop_free) char *text = json_write(json);
+
+    assert_false(holds_secret(text, strlen(text)));
+}
+
+static void assert_clean_step(const char *kind, json_t *params)
+{
+    AUTO(drop_outcome) struct outcome outcome = step_try(kind, params);
+
+    assert_true(outcome.made);
+    if (outcome.result) {
+        assert_clean(outcome.result);
+    }
+}
+
+static void no_secret_is_in_a_status_or_in_a_result(void **state)
+{
+    (void)state;
+    make_running();
+    needle_make();
+    AUTO(drop_json) json_t *status = status_make(&world.agent);
+
+    assert_clean(status);
+    AUTO(drop_free) char *text = json_write(status);
+
+    assert_null(strstr(text, "scrypt"));
+    assert_clean_step("provider.open", provider_params());
+    assert_clean_step("ca.make", json_object());
+    assert_clean_step("agent.enrol", json_object());
+    assert_clean_step("vm.seal", vm_params("mgr"));
+    assert_clean_step("disk.blank", this_disk("data"));
+    assert_clean_step("disk.identity", this_vm());
+    assert_clean_step("vm.start", this_vm());
+    free(TAKE(needle.hex));
+    free(TAKE(needle.base64));
+}
+
+static unsigned looked;
+
+static bool text_ends(const char *text, const char *end)
+{
+    return strlen(text) >= strlen(end) && strcmp(text + strlen(text) - strlen(end), end) == 0;
+}
+
+static int look_into(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    AUTO(drop_free) char *bytes = NULL;
+    size_t length = 0;
+    struct err err = {0};
+
+    (void)ftw;
+    if (type != FTW_F || strstr(path, "/image")) {
+        return 0;
+    }
+    assert_true(file_read(path, 64 * MIB, &bytes, &length, &err));
+    looked++;
+    /* Without a TPM the host's own keys rest in files for root alone (key/hostseal.h). */
+    bool own = text_ends(path, ".secret");
+
+    if (own ? holds_key(bytes, length) || (st->st_mode & 077) : holds_secret(bytes, length)) {
+        fail_msg("'%s' holds a secret", path);
+    }
+    return 0;
+}
+
+static void no_secret_lies_in_the_hosts_folder_or_on_the_datastore(void **state)
+{
+    (void)state;
+    make_running();
+    (void)step_do("agent.enrol", json_object());
+    fake_hv_write("files");
+    needle_make();
+    assert_int_equal(nftw(world.root, look_into, 8, FTW_PHYS), 0);
+    assert_true(looked > 8);
+    free(TAKE(needle.hex));
+    free(TAKE(needle.base64));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IT(a_host_that_is_part_of_nothing_says_null),
+        IT(a_running_host_says_what_the_protocol_says),
+        IT(a_datastore_that_does_not_answer_is_away),
+        IT(of_a_vm_that_is_closed_it_cannot_tell),
+        IT(status_answers_while_a_step_is_at_work),
+        IT(no_secret_is_in_a_status_or_in_a_result),
+        IT(no_secret_lies_in_the_hosts_folder_or_on_the_datastore),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A host for tests of the agent: the agent as it is and the native key provider as it is, over a
+ * datastore in a folder, a hypervisor of one VM, and no TPM. Folder and datastore outlive the
+ * agent, so a test can cut the power.
+ */
+#ifndef QUOIN_TESTS_AGENT_WORLD_H
+#define QUOIN_TESTS_AGENT_WORLD_H
+
+#include "../scratch.h"
+
+#include "agent/agent.h"
+#include "agent/disk.h"
+#include "agent/step.h"
+#include "agent/vm.h"
+
+#define CLUSTER "6f1c2a3b-4d5e-4f60-8a1b-2c3d4e5f6071"
+#define OTHER   "00000000-4d5e-4f60-8a1b-2c3d4e5f6071"
+#define MIB     ((uint64_t)1 << 20)
+/* The image is smaller than its disk, as images are. */
+#define IMAGE_BYTES (5 * MIB + 512)
+#define DISK_BYTES  (8 * MIB)
+
+/* ---- the datastore ---- */
+struct fake_store {
+    const char *folder;
+    bool begun, disk, pool; /* what was made of it */
+    bool holes;             /* they hold */
+    bool away;              /* nothing answers */
+    bool full;              /* objects cannot be written */
+};
+extern struct fake_store fake_store;
+void fake_store_begin(const char *folder);
+/* The file of an image, of an object; the caller frees. */
+char *fake_store_image(const char *name);
+char *fake_store_object(const char *name);
+
+/* ---- the hypervisor ---- */
+struct fake_hv {
+    char uuid[UUID_SIZE];
+    enum hv_state state;
+    unsigned starts;
+    size_t disks, read_only;
+};
+extern struct fake_hv fake_hv;
+void fake_hv_power_cut(void);
+/* The VM writes its files, and whoever watches them is told. */
+void fake_hv_write(const char *text);
+bool fake_hv_has(const char *text);
+
+/* ---- the key provider ---- */
+extern bool fake_key_away;
+
+/* ---- the host ---- */
+struct world {
+    const char *root; /* of all that follows, for this test alone */
+    char *folder;     /* the agent's */
+    char *address;    /* this process' own on the loopback: the agent's port is always the same */
+    struct agent agent;
+};
+extern struct world world;
+
+/* For each test. */
+int world_begin(void **state);
+int world_end(void **state);
+/* The agent ends, and another begins over the same folder and datastore. */
+void world_restart(void);
+/* The VM is gone as well. */
+void world_power_cut(void);
+
+/* ---- steps ---- */
+/* What came of one; cleared by the caller. */
+struct outcome {
+    bool made, changed;
+    json_t *result;
+    struct err err;
+};
+void drop_outcome(struct outcome *outcome);
+/* `params` is taken. */
+struct outcome step_try(const char *kind, json_t *params);
+/* Must succeed. True: changed. */
+bool step_do(const char *kind, json_t *params);
+/* Must fail so. */
+void step_refused(const char *kind, json_t *params, enum err_kind kind_of_error);
+/* A step's order with this cluster and host; a new reference. */
+json_t *order_of(const char *kind, json_t *params);
+
+json_t *provider_params(void);
+json_t *store_params(void);
+json_t *disk_params(void);
+json_t *vm_params(const char *name);
+/* Steps of a deploy, up to … */
+void make_provider(void);
+void make_store(void);
+void make_vm(void);     /* sealed, no disk poured */
+void make_poured(void); /* all disks */
+void make_running(void);
+
+/* {"vm":…}, {"vm":…,"disk":…} of the VM "mgr". */
+json_t *this_vm(void);
+json_t *this_disk(const char *disk);
+const char *vm_uuid(const char *name);
+struct vm *vm_here(const char *name);
+
+/* ---- the image ---- */
+enum harm { HARM_NONE, HARM_BROKEN, HARM_SHORT, HARM_DIGEST };
+/* Pours the image into "system" of the VM "mgr", the stream harmed in one way. */
+struct outcome pour_try(enum harm harm);
+/* How many bytes of the stream the last pour read. */
+size_t pour_read(void);
+/* The image's bytes, DISK_BYTES of them; the caller frees. */
+unsigned char *image_plain(void);
+/* What lies on the disk "system", decrypted; the caller frees. */
+unsigned char *system_plain(void);
+
+/* The CA's private key, as only the agent has it. */
+struct secret *ca_secret(void);
+
+#define IT(test) cmocka_unit_test_setup_teardown(test, world_begin, world_end)
+
+#endif
