@@ -419,6 +419,7 @@ bool deploy_prove(struct deploy *deploy, const char *vm, struct err *err)
         json_decref(answer.result);
         return false;
     }
+    json_flatten(answer.result);
     json_decref(deploy->proof);
     deploy->proof = answer.result;
     return true;
