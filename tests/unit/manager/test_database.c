@@ -184,6 +184,7 @@ static void a_second_manager_is_refused(void **state)
     (void)state;
     assert_false(database_open(folder, &second, &err));
     assert_int_equal(err.kind, ERR_CLASH);
+    json_decref(ask(database, "SELECT 1 AS one"));
 }
 
 int main(void)
