@@ -9,6 +9,7 @@
 #include "base/aead.h"
 #include "base/aeskw.h"
 #include "base/auto.h"
+#include "base/clock.h"
 #include "base/encode.h"
 #include "base/err.h"
 #include "base/file.h"

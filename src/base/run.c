@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/clock.h"
 #include "base/text.h"
 
 #define DEFAULT_SECONDS 60u
@@ -112,14 +113,6 @@ static bool start(const struct run *run, struct pipes *pipes, pid_t *out_pid, st
     return true;
 }
 
-static long long now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 struct talk {
     const struct run *run;
     size_t sent;
@@ -178,7 +171,7 @@ static bool converse(struct talk *talk, struct pipes *pipes, long long deadline,
     while (pipes->out[0] >= 0 || pipes->errors[0] >= 0) {
         struct pollfd fds[] = {
             {pipes->in[1], POLLOUT, 0}, {pipes->out[0], POLLIN, 0}, {pipes->errors[0], POLLIN, 0}};
-        long long left = deadline - now_ms();
+        long long left = deadline - clock_ms();
 
         if (left <= 0) {
             return err_set(err, ERR_AWAY, "no end within its time");
@@ -203,7 +196,7 @@ static int wait_for(pid_t pid, long long deadline)
     int status = 0;
 
     while (waitpid(pid, &status, WNOHANG) == 0) {
-        if (now_ms() > deadline) {
+        if (clock_ms() > deadline) {
             kill(pid, SIGKILL);
             waitpid(pid, &status, 0);
             break;
@@ -217,7 +210,7 @@ bool run_program(const struct run *run, struct run_result *out, struct err *err)
 {
     AUTO(pipes_close) struct pipes pipes;
     struct talk talk = {.run = run};
-    long long deadline = now_ms() + 1000LL * (run->seconds ? run->seconds : DEFAULT_SECONDS);
+    long long deadline = clock_ms() + 1000LL * (run->seconds ? run->seconds : DEFAULT_SECONDS);
     pid_t pid = 0;
 
     if (!pipes_make(&pipes, err) || !start(run, &pipes, &pid, err)) {
@@ -384,6 +377,6 @@ void child_stop(struct child *child)
     drop_fd(&child->to);
     drop_fd(&child->from);
     kill(child->pid, SIGTERM);
-    (void)wait_for(child->pid, now_ms() + 1000);
+    (void)wait_for(child->pid, clock_ms() + 1000);
     *child = (struct child){.pid = 0, .to = -1, .from = -1};
 }

@@ -8,14 +8,6 @@
 
 #define BAR_CELLS 24u
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 void report_time(char out[32])
 {
     struct timespec now;
@@ -33,7 +25,7 @@ void report_begin(struct report *report, bool json)
     const char *term = getenv("TERM");
     const char *no_colour = getenv("NO_COLOR");
 
-    *report = (struct report){.json = json, .began = now_ms()};
+    *report = (struct report){.json = json, .began = clock_ms()};
     report->bar = !json && isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
     report->colour = report->bar && !(no_colour && no_colour[0]);
 }
@@ -81,7 +73,7 @@ static void end_phase(struct report *report)
         fprintf(stderr, "%s[%2u/%u]%s %-10s %sdone%s in %.1f s\n", tint(report, "\033[1m"),
                 report->number, report->of, tint(report, "\033[0m"), report->phase,
                 tint(report, "\033[32m"), tint(report, "\033[0m"),
-                (double)(now_ms() - report->phase_began) / 1000);
+                (double)(clock_ms() - report->phase_began) / 1000);
     }
     report->phase = NULL;
 }
@@ -92,7 +84,7 @@ void report_phase(struct report *report, const char *phase, unsigned number, uns
     report->phase = phase;
     report->number = number;
     report->of = of;
-    report->phase_began = now_ms();
+    report->phase_began = clock_ms();
     tell(report,
          json_pack("{s:s, s:s, s:i, s:i}", "event", "phase", "phase", phase, "number", (int)number,
                    "of", (int)of),
@@ -151,7 +143,7 @@ void report_step_done(struct report *report, const char *kind, bool changed)
 void report_done(struct report *report, const json_t *result, const char *summary)
 {
     json_t *event = json_pack("{s:s, s:f}", "event", "done", "seconds",
-                              (double)(now_ms() - report->began) / 1000);
+                              (double)(clock_ms() - report->began) / 1000);
 
     end_phase(report);
     if (result) {

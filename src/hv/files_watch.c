@@ -30,14 +30,6 @@ struct files_watch {
     bool runs;
 };
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* The folders hold locks and temporary files as well. An overflow may hide one of ours. */
 static bool is_ours(const struct files_watch *watch, const struct inotify_event *event)
 {
@@ -59,7 +51,7 @@ static void take_events(struct files_watch *watch)
         const struct inotify_event *event = (const void *)(room + at);
 
         if (is_ours(watch, event)) {
-            watch->last = now_ms();
+            watch->last = clock_ms();
             watch->first = watch->first ? watch->first : watch->last;
         }
         at += (ssize_t)(sizeof(*event) + event->len);
@@ -70,7 +62,7 @@ static void take_events(struct files_watch *watch)
 static int wait_ms(const struct files_watch *watch)
 {
     int64_t quiet = watch->last + QUIET_MS, late = watch->first + LATE_MS;
-    int64_t left = (quiet < late ? quiet : late) - now_ms();
+    int64_t left = (quiet < late ? quiet : late) - clock_ms();
 
     return watch->first == 0 ? -1 : left < 0 ? 0 : (int)left;
 }
@@ -141,7 +133,7 @@ bool files_watch_start(const char *uuid, void (*changed)(void *context, const ch
     memcpy(watch->uuid, uuid, UUID_SIZE);
     watch->changed = changed;
     watch->context = context;
-    watch->first = watch->last = now_ms(); /* whatever changed before is told as well */
+    watch->first = watch->last = clock_ms(); /* whatever changed before is told as well */
     watch->stop = eventfd(0, EFD_CLOEXEC);
     watch->notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (watch->stop < 0 || watch->notify < 0) {

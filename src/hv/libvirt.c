@@ -258,19 +258,11 @@ static bool pull_plug(virConnectPtr connection, const char *uuid, struct err *er
     return libvirt_secrets_forget(connection, uuid, err);
 }
 
-static int64_t now_seconds(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec;
-}
-
 /* The guest may not listen yet, so the button is pressed again each time we look. */
 static bool press_button(virConnectPtr connection, const char *uuid, unsigned seconds,
                          struct err *err)
 {
-    int64_t end = now_seconds() + seconds;
+    int64_t end = clock_ms() / 1000 + seconds;
 
     for (;;) {
         AUTO(drop_domain) virDomainPtr domain = NULL;
@@ -278,7 +270,7 @@ static bool press_button(virConnectPtr connection, const char *uuid, unsigned se
         if (!find(connection, uuid, &domain, err)) {
             return false;
         }
-        if (!domain || now_seconds() >= end) {
+        if (!domain || clock_ms() / 1000 >= end) {
             return true;
         }
         (void)virDomainShutdownFlags(domain, VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN);

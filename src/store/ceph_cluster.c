@@ -153,7 +153,7 @@ static bool has_quorum(rados_t cluster, struct err *err)
 
 static bool wait_for_monitors(const struct store_conf *conf, rados_t *out, struct err *err)
 {
-    time_t stop = time(NULL) + ceph_seconds(conf);
+    int64_t stop = clock_ms() + 1000 * (int64_t)ceph_seconds(conf);
 
     for (;;) {
         AUTO(drop_rados) rados_t cluster = NULL;
@@ -163,7 +163,7 @@ static bool wait_for_monitors(const struct store_conf *conf, rados_t *out, struc
             *out = TAKE(cluster);
             return true;
         }
-        if (err->kind != ERR_AWAY || time(NULL) >= stop) {
+        if (err->kind != ERR_AWAY || clock_ms() >= stop) {
             return err_add(err, "wait for the monitors");
         }
         nanosleep(&(struct timespec){0, 50000000}, NULL);

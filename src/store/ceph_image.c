@@ -122,7 +122,7 @@ static int tell_removed(uint64_t done, uint64_t all, void *context)
 static bool image_remove(struct store *store, const char *name, const struct progress *progress,
                          struct err *err)
 {
-    time_t stop = time(NULL) + WATCH_SECONDS;
+    int64_t stop = clock_ms() + 1000 * (int64_t)WATCH_SECONDS;
     struct progress copy = progress ? *progress : (struct progress){.tell = NULL};
     char watchers[256];
     int r = 0;
@@ -131,7 +131,7 @@ static bool image_remove(struct store *store, const char *name, const struct pro
         return false;
     }
     while ((r = rbd_remove_with_progress(store->images, name, tell_removed, &copy)) == -EBUSY &&
-           time(NULL) < stop) {
+           clock_ms() < stop) {
         progress_tell(progress, 0, "wait until nobody has the image open");
         nanosleep(&(struct timespec){0, 200000000}, NULL);
     }

@@ -52,7 +52,7 @@ static bool count_members(rados_t cluster, struct members *out, struct err *err)
 static bool wait_for_members(const struct store_conf *conf, rados_t cluster, struct members *out,
                              struct err *err)
 {
-    time_t stop = time(NULL) + ceph_seconds(conf);
+    int64_t stop = clock_ms() + 1000 * (int64_t)ceph_seconds(conf);
 
     for (;;) {
         if (!count_members(cluster, out, err)) {
@@ -61,7 +61,7 @@ static bool wait_for_members(const struct store_conf *conf, rados_t cluster, str
         if (out->disks >= conf->replicas && out->hosts > 0 && out->late == 0) {
             return true;
         }
-        if (time(NULL) >= stop) {
+        if (clock_ms() >= stop) {
             (void)err_set(err, ERR_AWAY, "%u disks are up, %u are not; %u copies are wanted",
                           out->disks, out->late, conf->replicas);
             return err_mend(err, "Look at 'journalctl -u \"ceph-osd@*\"', or give more disks.");
@@ -255,7 +255,7 @@ static bool all_clean(const json_t *status)
 
 static bool wait_for_clean(const struct store_conf *conf, rados_t cluster, struct err *err)
 {
-    time_t begin = time(NULL), stop = begin + ceph_seconds(conf);
+    int64_t stop = clock_ms() + 1000 * (int64_t)ceph_seconds(conf);
 
     for (;;) {
         AUTO(drop_json) json_t *status = NULL;
@@ -266,7 +266,7 @@ static bool wait_for_clean(const struct store_conf *conf, rados_t cluster, struc
         if (all_clean(status)) {
             return true;
         }
-        if (time(NULL) >= stop) {
+        if (clock_ms() >= stop) {
             (void)err_set(err, ERR_AWAY, "the datastore's data has not all its copies after %u s",
                           ceph_seconds(conf));
             return err_mend(err, "Look at 'ceph status' and 'ceph health detail', then run again.");

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/secret_open.h"
 #include "base/text.h"
 #include "wire/certificate.h"
@@ -267,14 +268,6 @@ static size_t give_body(char *to, size_t size, size_t count, void *context)
     return (size_t)n;
 }
 
-static time_t now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec;
-}
-
 /* libcurl calls this at least once a second: a stream may be slow, but not silent. */
 static int watch(void *context, curl_off_t down_all, curl_off_t down, curl_off_t up_all,
                  curl_off_t up)
@@ -287,8 +280,9 @@ static int watch(void *context, curl_off_t down_all, curl_off_t down, curl_off_t
     (void)up_all;
     if (down + up != exchange->moved) {
         exchange->moved = down + up;
-        exchange->moved_at = now();
-    } else if ((call->pull || call->line) && now() - exchange->moved_at >= (time_t)silence) {
+        exchange->moved_at = clock_ms() / 1000;
+    } else if ((call->pull || call->line) &&
+               clock_ms() / 1000 - exchange->moved_at >= (time_t)silence) {
         exchange->failed = true;
         err_set(exchange->err, ERR_AWAY, "no sign of life for %u seconds", silence);
         err_mend(exchange->err, "check that it still runs, then try again");
@@ -369,7 +363,7 @@ static void set_watch(struct exchange *exchange)
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, watch);
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, exchange);
-    exchange->moved_at = now();
+    exchange->moved_at = clock_ms() / 1000;
 }
 
 static bool refused_by_os(CURL *curl, struct err *err)

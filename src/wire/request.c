@@ -5,6 +5,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/secret_open.h"
 
@@ -20,14 +21,6 @@
 #define STORE_BYTES (1024u * 1024u)
 /* Lines that wait for the connection; the handler then waits too. */
 #define LINES_WAITING_MAX (256u * 1024u)
-
-static long long seconds_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec;
-}
 
 /* Printable ASCII, no encoded NUL, and no encoded '/' in the path: it could mean two things. */
 static bool uri_is_fit(const char *uri)
@@ -207,10 +200,10 @@ static enum MHD_Result leave_over(struct request *request, size_t length)
                         : reply_send_lines(request, &request->lines, true);
 
         request->direct_ended = true;
-        request->left_over_until = seconds_now() + LEFT_OVER_SECONDS;
+        request->left_over_until = clock_ms() / 1000 + LEFT_OVER_SECONDS;
         return sent ? MHD_YES : MHD_NO;
     }
-    return seconds_now() < request->left_over_until ? MHD_YES : MHD_NO;
+    return clock_ms() / 1000 < request->left_over_until ? MHD_YES : MHD_NO;
 }
 
 /* What a peer sent may be a secret: nothing of it stays in libmicrohttpd's buffer. */
