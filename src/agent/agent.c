@@ -54,6 +54,14 @@ struct hostseal_conf agent_hostseal_conf(const struct agent *agent)
     return conf;
 }
 
+/* Every use of a KEK stands in the journal: who audits wants the failed ones as well. */
+static void key_used(void *context, const struct key_use *use)
+{
+    (void)context;
+    log_say(use->err ? LOG_WARNING : LOG_INFO, "key %s: KEK %s, %s %s: %s", use->verb, use->kek_id,
+            use->purpose, use->vm, use->err ? use->err->what : "done");
+}
+
 bool agent_key(struct agent *agent, struct key **out, struct err *err)
 {
     const struct host *host = &agent->host;
@@ -72,6 +80,7 @@ bool agent_key(struct agent *agent, struct key **out, struct err *err)
         if (!key_open(&agent->provider, &key, err)) {
             return false;
         }
+        key_listen(key, key_used, NULL);
         pthread_mutex_lock(&agent->state);
         agent->key = key;
         pthread_mutex_unlock(&agent->state);

@@ -144,6 +144,17 @@ bool host_leave(struct host *host, struct err *err)
     return true;
 }
 
+struct host host_copy(const struct host *host)
+{
+    struct host from = *host, copy = *host;
+
+    copy.folder = text_copy(host->folder);
+    for (size_t i = 0; i < COUNT_OF(fields); i++) {
+        *field_of(&copy, i) = text_copy(*field_of(&from, i));
+    }
+    return copy;
+}
+
 void host_clear(struct host *host)
 {
     for (size_t i = 0; i < COUNT_OF(fields); i++) {

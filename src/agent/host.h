@@ -32,6 +32,8 @@ bool host_save(const struct host *host, struct err *err);
 bool host_join(struct host *host, const json_t *cluster, const json_t *self, struct err *err);
 /* Part of nothing again; the file is removed. */
 bool host_leave(struct host *host, struct err *err);
+/* Every string copied. */
+struct host host_copy(const struct host *host);
 void host_clear(struct host *host);
 /* Replaces an owned string. */
 void host_set(char **field, const char *value);

@@ -13,15 +13,12 @@ static json_t *text_or_null(const char *text)
 }
 
 /* A copy of what the host is, so that slow looking needs no lock. */
-static bool copy_host(struct agent *agent, struct host *out)
+static struct host copy_host(struct agent *agent)
 {
-    struct err ignored = {0};
-
     pthread_mutex_lock(&agent->state);
-    AUTO(drop_free) char *folder = text_copy(agent->host.folder);
-    bool joined = agent->host.cluster_id != NULL;
+    struct host copy = host_copy(&agent->host);
     pthread_mutex_unlock(&agent->state);
-    return host_load(folder, out, &ignored) && joined;
+    return copy;
 }
 
 static json_t *store_json(const struct host *host)
@@ -162,10 +159,10 @@ static json_t *vms_json(struct agent *agent)
 
 json_t *status_make(struct agent *agent)
 {
-    AUTO(host_clear) struct host host = {0};
+    AUTO(host_clear) struct host host = copy_host(agent);
+    bool joined = host.cluster_id != NULL;
     json_t *status =
         json_pack("{s:s, s:I}", "version", QUOIN_VERSION, "time", (json_int_t)time(NULL));
-    bool joined = copy_host(agent, &host);
 
     json_object_set_new(status, "host", text_or_null(host.name));
     json_object_set_new(status, "address", text_or_null(host.address));

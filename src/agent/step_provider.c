@@ -32,7 +32,7 @@ static bool take_conf(struct agent *agent, const json_t *params, struct err *err
     if (other && host->kek) {
         err_set(err, ERR_CLASH, "the key provider here is '%s' (%s), not '%s' (%s)",
                 host->provider_name, host->provider_type, name, type);
-        return err_mend(err, "move the keys to another provider with quoin key move");
+        return err_mend(err, "name the provider that this cluster was deployed with");
     }
     if (other) {
         agent_key_close(agent);
@@ -121,6 +121,21 @@ bool step_provider_open(struct agent *agent, struct making *making, struct err *
     return true;
 }
 
+/* At an external provider the KEK would outlive the cluster that it belonged to. */
+static bool retire_kek(struct agent *agent, struct err *err)
+{
+    struct key *key = NULL;
+
+    if (!agent->host.kek || strcmp(agent->host.provider_type, "native") == 0) {
+        return true;
+    }
+    if (!agent_key(agent, &key, err) || !key_kek_retire(key, agent->host.kek, err)) {
+        err_add(err, "retire the KEK %s", agent->host.kek);
+        return err_mend(err, "run the same command again when the key provider answers");
+    }
+    return true;
+}
+
 bool step_provider_remove(struct agent *agent, struct making *making, struct err *err)
 {
     static const char *const files[] = {"ca.envelope", "ca.pem", "tls.pem"};
@@ -128,6 +143,9 @@ bool step_provider_remove(struct agent *agent, struct making *making, struct err
 
     if (agent->vms || agent->host.store_type) {
         return err_set(err, ERR_CLASH, "the keys go last: VMs or a datastore are still here");
+    }
+    if (!retire_kek(agent, err)) {
+        return false;
     }
     agent_key_close(agent);
     /* Overwritten, not only unlinked; what another type of provider left goes with the folder. */

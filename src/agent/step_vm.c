@@ -41,6 +41,10 @@ static bool add_disks(json_t *config, const char *vm, const json_t *params, stru
             !json_get_integer(item, "bytes", 1 << 20, (int64_t)1 << 44, &bytes, err)) {
             return err_add(err, "disks[%zu]", i);
         }
+        if (bytes % XTS_SECTOR != 0) {
+            return err_set(err, ERR_INPUT, "disk '%s' is no whole number of %u-byte sectors", name,
+                           XTS_SECTOR);
+        }
         (void)add_disk(disks, vm, name, bytes);
     }
     return add_disk(disks, vm, "identity", IDENTITY_BYTES);

@@ -53,7 +53,7 @@ bool key_look(struct key *key, json_t **out, struct err *err);
  * found lost. Leaves nothing behind that could be used. */
 bool key_prove(struct key *key, struct err *err);
 
-/* {"type","summary"} of every provider, for `quoin providers`. */
+/* {"type","summary"} of every provider. */
 json_t *key_providers_json(void);
 
 #endif

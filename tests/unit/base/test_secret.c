@@ -234,9 +234,11 @@ static void a_file_that_others_may_touch_is_denied(void **state)
     }
 }
 
-static void a_file_of_another_user_is_denied(void **state)
+/* `sudo quoin` works on the files of whoever called it. */
+static void root_reads_a_users_closed_file_and_another_user_does_not(void **state)
 {
     AUTO(drop_free) char *path = scratch_path("theirs");
+    AUTO(drop_secret) struct secret *read = NULL;
     struct secret *secret = NULL;
     struct err err = {0};
 
@@ -246,7 +248,11 @@ static void a_file_of_another_user_is_denied(void **state)
     }
     assert_true(file_write(path, "word", 4, 0600, &err));
     assert_int_equal(chown(path, 65534, 65534), 0);
-    assert_false(secret_read_file(path, 16, false, &secret, &err));
+    assert_true(secret_read_file(path, 16, false, &read, &err));
+    assert_int_equal(seteuid(65533), 0);
+    bool denied = !secret_read_file(path, 16, false, &secret, &err);
+    assert_int_equal(seteuid(0), 0);
+    assert_true(denied);
     assert_int_equal(err.kind, ERR_DENIED);
 }
 
@@ -323,7 +329,7 @@ int main(void)
         cmocka_unit_test(cutting_wipes_what_is_cut),
         cmocka_unit_test(a_closed_file_is_read_and_its_newline_cut_if_asked),
         cmocka_unit_test(a_file_that_others_may_touch_is_denied),
-        cmocka_unit_test(a_file_of_another_user_is_denied),
+        cmocka_unit_test(root_reads_a_users_closed_file_and_another_user_does_not),
         cmocka_unit_test(a_file_too_long_or_empty_is_refused),
         cmocka_unit_test(a_pipe_carries_a_secret_whole),
         cmocka_unit_test(a_guarded_process_leaves_no_core),
