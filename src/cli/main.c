@@ -26,7 +26,7 @@ static const struct cli_option {
     bool everywhere;
 } cli_options[] = {
     {"output", 'o', "FORMAT", "text or json", true},
-    {"state", OPT_STATE, "DIR", "where clusters are remembered ($XDG_STATE_HOME/quoin)", true},
+    {"state", OPT_STATE, "DIR", "where clusters are kept ($XDG_STATE_HOME/quoin)", true},
     {"cluster", OPT_CLUSTER, "NAME", "which cluster, when several are known", true},
     {"verbose", 'v', NULL, "say more", true},
     {"help", 'h', NULL, "this text", true},
@@ -36,18 +36,10 @@ static const struct cli_option {
     {"offline", OPT_OFFLINE, NULL, "look at the file alone, at no host", false},
     {"yes-destroy", OPT_DESTROY, "NAME", "the cluster's name: all of it will be lost", false},
     {"file", 'f', "FILE", "write to, or read from, this file", false},
-    {"ca", OPT_CA, "FILE", "write the certificate of the cluster's CA to this file", false},
+    {"ca", OPT_CA, "FILE", "write the cluster CA's certificate to this file", false},
     {"password-file", OPT_PASSWORD, "FILE", "the password, in a file that only you can read",
      false},
 };
-
-void cli_print_json(const json_t *result)
-{
-    char *text = json_dumps(result, JSON_INDENT(2));
-
-    puts(text);
-    free(text);
-}
 
 static bool takes(const struct verb *verb, const struct cli_option *option)
 {
@@ -83,7 +75,7 @@ static void print_help(const struct verb *verb)
         for (const struct verb *v = verbs; v->name; v++) {
             AUTO(drop_free) char *head = text_make("%s %s", v->name, v->words);
 
-            printf("  %-36s %s\n", head, v->summary);
+            printf("  %-29s %s\n", head, v->summary);
         }
         putchar('\n');
     }

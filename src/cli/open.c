@@ -9,6 +9,14 @@ static const char *const providers[] = {"native", "kmip", NULL};
 
 const struct blueprint_limits cli_limits = {.providers = providers};
 
+void cli_print_json(const json_t *result)
+{
+    char *text = json_dumps(result, JSON_INDENT(2));
+
+    puts(text);
+    free(text);
+}
+
 void session_clear(struct session *session)
 {
     deploy_clear(&session->deploy);
