@@ -30,8 +30,8 @@
 #include "seal/header.h"
 #include "seal/source.h"
 
-/* Chunks in memory at once, 32 MiB: what is being read, encrypted, and on its way to the disks. */
-#define POUR_BUFFERS 8u
+/* Chunks in memory at once, 28 MiB: what is being read, encrypted, and on its way to the disks. */
+#define POUR_BUFFERS 7u
 /* Besides the whole chunks, about so many of them are also read in pieces of 4 KiB. */
 #define POUR_SAMPLES 128u
 

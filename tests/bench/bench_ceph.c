@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 
 static uint64_t image_size = 1024 * MIB;
 static unsigned rounds = 3, filled = 100;
+static const char *parts = "start,seal,memory,data";
 static const char *where = "/dev/shm", *plain_script = "tests/bench/plain-ceph";
 static struct cluster cluster;
 static char *source_path, *conf_path, *key_path;
@@ -32,6 +34,7 @@ static char *source_path, *conf_path, *key_path;
 struct report {
     double seconds;
     double written; /* until the payload is on stable storage; 0: not told */
+    double opened;  /* seconds of opening what is encrypted */
     double cpu;
     long peak_kib;
     bool ok;
@@ -259,15 +262,70 @@ static bool run_stock_encryption(struct report *report, struct err *err)
            tell(report, began);
 }
 
+/* ---- what they made, compared when the clock has stopped ---- */
+
+static bool compare_all(const struct medium *made, struct err *err)
+{
+    AUTO(drop_fd) int fd = open(source_path, O_RDONLY | O_CLOEXEC);
+    AUTO(drop_free) unsigned char *wanted = text_room(1, STORE_OBJECT);
+    AUTO(drop_free) unsigned char *bytes = text_room(1, STORE_OBJECT);
+
+    for (uint64_t at = 0; at < image_size; at += STORE_OBJECT) {
+        if (!file_pread(fd, wanted, STORE_OBJECT, (off_t)at, err) ||
+            !medium_read(made, at, bytes, STORE_OBJECT, err)) {
+            return false;
+        }
+        if (memcmp(wanted, bytes, STORE_OBJECT) != 0) {
+            return err_set(err, ERR_SYSTEM, "it differs at %llu", (unsigned long long)at);
+        }
+    }
+    return true;
+}
+
+static bool compare(const struct secret *passphrase, struct err *err)
+{
+    struct medium made = {.io = stores[0]->io};
+    struct store *store = NULL;
+    bool right = stores[0]->open(&cluster.conf, &store, err) &&
+                 stores[0]->images->open(store, "bench", passphrase, false, &made.image, err) &&
+                 compare_all(&made, err);
+
+    stores[0]->images->close(made.image);
+    stores[0]->close(store);
+    return right;
+}
+
+static bool compare_plain(struct report *report, struct err *err)
+{
+    (void)report;
+    return compare(NULL, err);
+}
+
+static bool stock_passphrase(struct secret **out, struct err *err)
+{
+    AUTO(drop_free) char *word = text_make("%s/word", cluster.root);
+
+    return secret_read_file(word, 64, false, out, err);
+}
+
+static bool compare_stock(struct report *report, struct err *err)
+{
+    AUTO(drop_secret) struct secret *passphrase = NULL;
+
+    (void)report;
+    return stock_passphrase(&passphrase, err) && compare(passphrase, err);
+}
+
 static const struct contestant {
     const char *name;
     bool (*run)(struct report *report, struct err *err);
+    bool (*compare)(struct report *report, struct err *err); /* NULL: did so as part of its work */
 } contestants[] = {
-    {"ours, raw, 16 writes under way", run_raw},
-    {"ours, the whole pour", run_pour},
-    {"rbd import", run_import},
-    {"qemu-img convert, unencrypted", run_convert},
-    {"rbd encryption format, qemu-img", run_stock_encryption},
+    {"ours, raw, 16 writes under way", run_raw, compare_plain},
+    {"ours, the whole pour", run_pour, NULL},
+    {"rbd import", run_import, compare_plain},
+    {"qemu-img convert, unencrypted", run_convert, compare_plain},
+    {"rbd encryption format, qemu-img", run_stock_encryption, compare_stock},
 };
 enum { RAW, POUR, IMPORT, CONVERT, STOCK, CONTESTANTS };
 
@@ -362,6 +420,9 @@ static void bench_data(struct report *shared)
             written[i][round] = shared->written;
             cpu[i][round] = shared->cpu;
             peak[i] = shared->peak_kib > peak[i] ? shared->peak_kib : peak[i];
+            if (contestants[i].compare) {
+                measure(contestants[i].compare, contestants[i].name, shared);
+            }
             measure(run_remove, "remove", shared);
             removed[removals++ % MAX_ROUNDS] = shared->seconds;
         }
@@ -385,6 +446,148 @@ static void bench_data(struct report *shared)
            median_ratio(written[STOCK], written[POUR]));
     printf("  stock encryption / pour, read back %7.2f\n",
            median_ratio(written[STOCK], seconds[POUR]));
+}
+
+/* ---- nothing but the header: sealing a disk, opening it ---- */
+
+/* The image through its decryption, as a virtual machine opens it, and its first bytes. */
+static bool open_sealed(struct store *store, const struct secret *passphrase, struct report *report,
+                        struct err *err)
+{
+    unsigned char bytes[4096];
+    struct medium made = {.io = stores[0]->io};
+    double began = now();
+    bool opened = stores[0]->images->open(store, "bench", passphrase, false, &made.image, err) &&
+                  medium_read(&made, 0, bytes, sizeof(bytes), err);
+
+    report->opened = now() - began;
+    stores[0]->images->close(made.image);
+    return opened;
+}
+
+static bool seal_ours(struct store *store, struct report *report, struct secret **passphrase,
+                      struct err *err)
+{
+    const struct header_plan plan = {DISK, "{\"protected\":\"bench\"}", 1};
+    AUTO(drop_secret) struct secret *vm_key = NULL, *dek = NULL;
+    AUTO(drop_free) unsigned char *header = NULL;
+    struct medium raw = {.io = stores[0]->io};
+    double began = now();
+    bool sealed = stores[0]->images->open(store, "bench", NULL, true, &raw.image, err) &&
+                  secret_random(32, &vm_key, err) && header_dek_make(&dek, err) &&
+                  header_make(&plan, vm_key, dek, &header, err) &&
+                  medium_write(&raw, 0, header, HEADER_SIZE, err) &&
+                  raw.io->flush(raw.image, err) &&
+                  header_passphrase(vm_key, DISK, passphrase, err) && tell(report, began);
+
+    stores[0]->images->close(raw.image);
+    return sealed;
+}
+
+static bool run_seal(struct report *report, struct err *err)
+{
+    AUTO(drop_secret) struct secret *passphrase = NULL;
+    struct store *store = NULL;
+    bool done = stores[0]->open(&cluster.conf, &store, err) &&
+                stores[0]->images->create(store, "bench", 64 * MIB, err) &&
+                seal_ours(store, report, &passphrase, err) &&
+                open_sealed(store, passphrase, report, err);
+
+    stores[0]->close(store);
+    return done;
+}
+
+static bool run_stock_seal(struct report *report, struct err *err)
+{
+    AUTO(drop_free) char *word = text_make("%s/word", cluster.root);
+    AUTO(drop_secret) struct secret *passphrase = NULL;
+    struct store *store = NULL;
+
+    if (!create_plain("64", err)) {
+        return false;
+    }
+    double began = now();
+    bool done = run_ok(&(struct run){.argv = RUN("rbd", "-c", conf_path, "--id", "quoin",
+                                                 "--keyring", key_path, "encryption", "format",
+                                                 "ds1/bench", "luks2", word),
+                                     .seconds = 600},
+                       NULL, err) &&
+                tell(report, began) && stock_passphrase(&passphrase, err) &&
+                stores[0]->open(&cluster.conf, &store, err) &&
+                open_sealed(store, passphrase, report, err);
+
+    stores[0]->close(store);
+    return done;
+}
+
+static void bench_seal(struct report *shared)
+{
+    bool (*const runs[2])(struct report *, struct err *) = {run_seal, run_stock_seal};
+    static const char *const names[2] = {"ours", "rbd encryption format, its opening"};
+    double sealed[2][MAX_ROUNDS], opened[2][MAX_ROUNDS], both[2][MAX_ROUNDS];
+
+    for (unsigned round = 0; round < rounds; round++) {
+        for (size_t i = 0; i < COUNT_OF(runs); i++) {
+            measure(runs[i], names[i], shared);
+            sealed[i][round] = shared->written;
+            opened[i][round] = shared->opened;
+            both[i][round] = shared->written + shared->opened;
+            measure(run_remove, "remove", shared);
+        }
+    }
+    printf("\nsealing a disk and opening it; medians of %u interleaved rounds\n", rounds);
+    for (size_t i = 0; i < COUNT_OF(runs); i++) {
+        printf("  %-34s seal %7.3f s   open %7.3f s\n", names[i], median(sealed[i], rounds),
+               median(opened[i], rounds));
+    }
+    printf("  stock / ours                       seal %7.1f x   open %7.1f x   both %7.1f x "
+           "(aim 50)\n",
+           median_ratio(sealed[1], sealed[0]), median_ratio(opened[1], opened[0]),
+           median_ratio(both[1], both[0]));
+    (void)fflush(stdout);
+}
+
+/* ---- peak memory ---- */
+
+/* Random bytes in so many of a hundred objects. */
+static void make_source(void)
+{
+    AUTO(drop_fd) int fd = open(source_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    AUTO(drop_free) unsigned char *bytes = text_room(1, STORE_OBJECT);
+    struct err err = {0};
+
+    must(fd >= 0 && ftruncate(fd, (off_t)image_size) == 0, source_path, &err);
+    for (uint64_t at = 0, i = 0; at < image_size; at += STORE_OBJECT, i++) {
+        if (i * 61 % 100 < filled) {
+            must(RAND_bytes(bytes, (int)STORE_OBJECT) == 1 &&
+                     file_pwrite(fd, bytes, STORE_OBJECT, (off_t)at, &err),
+                 source_path, &err);
+        }
+    }
+}
+
+static void bench_memory(struct report *shared)
+{
+    uint64_t large = image_size;
+
+    /* What any process has that uses these libraries for as much as one block. */
+    measure(run_seal, "libraries", shared);
+    long libraries = shared->peak_kib / 1024;
+    measure(run_remove, "remove", shared);
+    printf("\npeak memory of a pour; the libraries alone (a header made, written, opened) have %ld "
+           "MiB\n",
+           libraries);
+    for (int i = 0; i < 2; i++) {
+        image_size = i ? large : 64 * MIB;
+        make_source();
+        measure(run_pour, "pour", shared);
+        printf("  image of %5llu MiB                  %4ld MiB, beyond the libraries %4ld MiB "
+               "(aim 64)\n",
+               (unsigned long long)(image_size / MIB), shared->peak_kib / 1024,
+               shared->peak_kib / 1024 - libraries);
+        measure(run_remove, "remove", shared);
+    }
+    (void)fflush(stdout);
 }
 
 /* ---- from nothing to the first image ---- */
@@ -441,23 +644,6 @@ static void bench_start(struct report *shared)
     (void)fflush(stdout);
 }
 
-/* Random bytes in so many of a hundred objects. */
-static void make_source(void)
-{
-    AUTO(drop_fd) int fd = open(source_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    AUTO(drop_free) unsigned char *bytes = text_room(1, STORE_OBJECT);
-    struct err err = {0};
-
-    must(fd >= 0 && ftruncate(fd, (off_t)image_size) == 0, source_path, &err);
-    for (uint64_t at = 0, i = 0; at < image_size; at += STORE_OBJECT, i++) {
-        if (i * 61 % 100 < filled) {
-            must(RAND_bytes(bytes, (int)STORE_OBJECT) == 1 &&
-                     file_pwrite(fd, bytes, STORE_OBJECT, (off_t)at, &err),
-                 source_path, &err);
-        }
-    }
-}
-
 /* The stock tools take the keyring's place from the settings. */
 static void write_stock_files(void)
 {
@@ -477,7 +663,7 @@ static void options(int argc, char **argv)
 {
     int option = 0;
 
-    while ((option = getopt(argc, argv, "s:r:f:d:p:")) != -1) {
+    while ((option = getopt(argc, argv, "s:r:f:d:p:o:")) != -1) {
         switch (option) {
         case 's':
             image_size = strtoull(optarg, NULL, 10) * MIB / STORE_OBJECT * STORE_OBJECT;
@@ -491,6 +677,9 @@ static void options(int argc, char **argv)
         case 'd':
             where = optarg;
             break;
+        case 'o':
+            parts = optarg;
+            break;
         case 'p':
             plain_script = optarg;
             break;
@@ -500,7 +689,7 @@ static void options(int argc, char **argv)
     }
     if (rounds < 1 || rounds > MAX_ROUNDS || image_size == 0 || geteuid() != 0) {
         fprintf(stderr, "usage (root): bench_ceph [-s MiB] [-f PERCENT] [-r ROUNDS] [-d FOLDER] "
-                        "[-p tests/bench/plain-ceph]\n");
+                        "[-o start,seal,memory,data] [-p tests/bench/plain-ceph]\n");
         exit(2);
     }
 }
@@ -510,19 +699,30 @@ int main(int argc, char **argv)
     struct report *shared = NULL;
 
     options(argc, argv);
+    mallopt(M_MMAP_THRESHOLD, 1 << 20); /* as quoind does */
     shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED) {
         return 1;
     }
-    bench_start(shared);
+    if (strstr(parts, "start")) {
+        bench_start(shared);
+    }
     cluster_prepare(&cluster, where, 1);
     measure(run_first_image, "first image", shared);
     source_path = text_make("%s/source", cluster.root);
     conf_path = text_make("%s/etc/ceph/ceph.conf", cluster.root);
     key_path = text_make("%s/etc/ceph/ceph.client.quoin.keyring", cluster.root);
-    make_source();
     write_stock_files();
-    bench_data(shared);
+    if (strstr(parts, "seal")) {
+        bench_seal(shared);
+    }
+    if (strstr(parts, "memory")) {
+        bench_memory(shared);
+    }
+    if (strstr(parts, "data")) {
+        make_source();
+        bench_data(shared);
+    }
     cluster_drop(&cluster);
     return 0;
 }
