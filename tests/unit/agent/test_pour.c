@@ -79,6 +79,8 @@ static void a_second_pour_takes_the_stream_and_changes_nothing(void **state)
     make_vm();
     AUTO(drop_outcome) struct outcome first = pour_try(HARM_NONE);
     size_t all = pour_read();
+
+    assert_true(first.changed);
     int64_t generation = vm_here("mgr")->generation;
     AUTO(drop_outcome) struct outcome second = pour_try(HARM_NONE);
 

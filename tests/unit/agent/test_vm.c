@@ -261,6 +261,7 @@ static void a_vm_starts_only_when_all_disks_are_poured(void **state)
     step_refused("vm.start", this_vm(), ERR_ABSENT);
     AUTO(drop_outcome) struct outcome poured = pour_try(HARM_NONE);
 
+    assert_true(poured.made);
     step_refused("vm.start", this_vm(), ERR_ABSENT);
     (void)step_do("disk.blank", this_disk("data"));
     step_refused("vm.start", this_vm(), ERR_ABSENT);

@@ -319,8 +319,7 @@ static void params_are_as_the_protocol_says(void **state)
 static void vm_seal_carries_a_hash_and_never_the_password(void **state)
 {
     (void)state;
-    json_t *params = json_deep_copy(make("vm.seal", ""));
-    AUTO(drop_json) json_t *owned = params;
+    AUTO(drop_json) json_t *params = json_deep_copy(make("vm.seal", ""));
     AUTO(drop_free) char *said = json_write(peer.order);
     json_t *admin = json_object_get(params, "admin");
 

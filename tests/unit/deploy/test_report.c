@@ -211,6 +211,7 @@ static void the_journal_has_every_event_but_progress(void **state)
     assert_true(state_open(scratch_folder, "edge-01", true, &opened, &err));
     AUTO(drop_said) struct said said = run(false, opened);
 
+    assert_string_equal(said.out, "all done\n");
     assert_true(file_read(path, 65536, &text, NULL, &err));
     assert_non_null(strstr(text, "\"event\":\"phase\""));
     assert_non_null(strstr(text, "\"event\":\"step\""));

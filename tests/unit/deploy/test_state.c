@@ -76,6 +76,7 @@ static void a_second_run_is_refused_and_told_who_works(void **state)
     assert_int_equal(err.kind, ERR_AWAY);
     assert_non_null(strstr(err.what, pid));
     assert_null(second);
+    assert_non_null(first->cluster_id);
     AUTO(drop_state) struct state *other = open_state("edge-02");
 
     assert_non_null(other);
