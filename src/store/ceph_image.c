@@ -113,9 +113,20 @@ static void list_watchers(struct store *store, const char *name, char *out, size
     (void)snprintf(out, room, "%s", text.bytes ? text.bytes : "someone");
 }
 
+struct removal {
+    const struct progress *progress;
+    unsigned percent; /* that was told; librbd calls for every object */
+};
+
 static int tell_removed(uint64_t done, uint64_t all, void *context)
 {
-    progress_tell(context, all ? (unsigned)(done * 100 / all) : 100, "remove the image");
+    struct removal *removal = context;
+    unsigned percent = all ? (unsigned)(done * 100 / all) : 100;
+
+    if (percent != removal->percent) {
+        removal->percent = percent;
+        progress_tell(removal->progress, percent, "remove the image");
+    }
     return 0;
 }
 
@@ -123,16 +134,16 @@ static bool image_remove(struct store *store, const char *name, const struct pro
                          struct err *err)
 {
     int64_t stop = clock_ms() + 1000 * (int64_t)WATCH_SECONDS;
-    struct progress copy = progress ? *progress : (struct progress){.tell = NULL};
+    struct removal removal = {progress, 0};
     char watchers[256];
     int r = 0;
 
     if (!name_valid(name, err)) {
         return false;
     }
-    while ((r = rbd_remove_with_progress(store->images, name, tell_removed, &copy)) == -EBUSY &&
+    progress_tell(progress, 0, "remove the image");
+    while ((r = rbd_remove_with_progress(store->images, name, tell_removed, &removal)) == -EBUSY &&
            clock_ms() < stop) {
-        progress_tell(progress, 0, "wait until nobody has the image open");
         nanosleep(&(struct timespec){0, 200000000}, NULL);
     }
     if (r == -EBUSY) {

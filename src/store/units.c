@@ -55,6 +55,17 @@ static bool make_drop_in(const char *root, const char *unit, const char *device,
                              file_write(path, text.bytes, text.length, 0644, err));
 }
 
+/* Enabled is a link; whether it runs only systemd knows. */
+static bool is_up(const char *root, const char *kind, const char *unit)
+{
+    AUTO(drop_free)
+    char *link =
+        text_make("%s/etc/systemd/system/ceph-%s.target.wants/%s", root ? root : "", kind, unit);
+    struct err ignored = {0};
+
+    return file_exists(link) && control("is-active", unit, &ignored);
+}
+
 static bool unit_start(const char *root, const char *kind, const char *id, const char *device,
                        struct err *err)
 {
@@ -62,14 +73,17 @@ static bool unit_start(const char *root, const char *kind, const char *id, const
     AUTO(drop_free) char *target = text_make("ceph-%s.target", kind);
     bool changed = false;
 
-    if (!make_drop_in(root, unit, device, &changed, err) || (changed && !reload(err))) {
+    if (!make_drop_in(root, unit, device, &changed, err)) {
         return err_add(err, "prepare %s", unit);
     }
-    struct run enable = {.argv = RUN("systemctl", "enable", "ceph.target", target, unit),
+    if (!changed && is_up(root, kind, unit)) {
+        return true;
+    }
+    /* `enable` has systemd read everything again, the drop-in too. */
+    struct run enable = {.argv = RUN("systemctl", "enable", "--now", "ceph.target", target, unit),
                          .seconds = SECONDS};
 
-    return (run_ok(&enable, NULL, err) || err_add(err, "enable %s", unit)) &&
-           control("start", unit, err);
+    return run_ok(&enable, NULL, err) || err_add(err, "start %s", unit);
 }
 
 static bool unit_stop(const char *root, const char *kind, const char *id, struct err *err)
