@@ -184,6 +184,29 @@ static bool keep_files(struct vm *vm, struct err *err)
 
 /* One that ran here until now may have changes that are not in its home yet, and its watch looks at
  * folders that files_put replaces. A paused one goes on with the files that it has. */
+/* The VM is off, so whoever still holds a lock on its disks is a dead hypervisor's client: after a
+ * power cut its lock would block the start for half a minute. */
+static bool fence_dead(struct vm *vm, struct err *err)
+{
+    const struct store_backend *backend = vm->agent->backend;
+    struct store *store = NULL;
+    json_t *disk;
+    size_t i;
+
+    if (!agent_store(vm->agent, &store, err)) {
+        return false;
+    }
+    json_array_foreach(json_object_get(vm->config, "disks"), i, disk)
+    {
+        AUTO(drop_free) char *image = disk_image_name(vm, json_string_or(disk, "name", ""));
+
+        if (!backend->fence(store, image, err)) {
+            return err_add(err, "fence disk '%s'", json_string_or(disk, "name", ""));
+        }
+    }
+    return true;
+}
+
 static bool start_now(struct vm *vm, struct hv *hv, enum hv_state state, struct err *err)
 {
     AUTO(drop_start) struct start start = {0};
@@ -192,7 +215,8 @@ static bool start_now(struct vm *vm, struct hv *hv, enum hv_state state, struct 
     if (off && vm->watch && !keep_files(vm, err)) {
         return false;
     }
-    return prepare(vm, &start, err) && (!off || files_put(vm->uuid, vm->files, err)) &&
+    return prepare(vm, &start, err) &&
+           (!off || (fence_dead(vm, err) && files_put(vm->uuid, vm->files, err))) &&
            vm->agent->hypervisor->start(hv, &start.domain, &start.keys, err);
 }
 

@@ -71,6 +71,9 @@ bool err_errno(struct err *err, int number, const char *format, ...)
     size_t length = strlen(err->what);
     (void)snprintf(err->what + length, sizeof(err->what) - length, ": %s", strerror(number));
     text_flatten(err->what);
+    if (number == ENOSPC || number == EDQUOT) {
+        return err_mend(err, "make room there, then run the same command again");
+    }
     return false;
 }
 
