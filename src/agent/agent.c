@@ -69,6 +69,12 @@ bool agent_key(struct agent *agent, struct key **out, struct err *err)
     if (!host->provider_type) {
         return err_set(err, ERR_ABSENT, "this host has no key provider yet");
     }
+    if (!agent->key && host->kek && !file_exists(agent->provider_folder)) {
+        /* Opening would make a new provider, whose keys open nothing that is here. */
+        err_set(err, ERR_ABSENT, "the keys of provider '%s' are gone from this host",
+                host->provider_name);
+        return err_mend(err, "put them back from their backup: quoin key recover --file FILE");
+    }
     if (!agent->key) {
         agent->provider = (struct provider_conf){.name = host->provider_name,
                                                  .type = host->provider_type,
