@@ -2,7 +2,6 @@
 #include "deploy/manager.h"
 
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/secret_open.h"
@@ -64,26 +63,18 @@ static bool is_healthy(struct client *client, struct err *err)
     return client_ask(client, &call, NULL, err);
 }
 
-static time_t now(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return ts.tv_sec;
-}
-
 bool manager_wait(struct deploy *deploy, struct err *err)
 {
     AUTO(drop_client) struct client *client = NULL;
-    time_t began = now();
+    int64_t began = clock_ms();
 
     if (!deploy_manager(deploy, &client, err)) {
         return false;
     }
     while (!is_healthy(client, err)) {
-        time_t waited = now() - began;
+        int64_t waited = (clock_ms() - began) / 1000;
 
-        if ((err->kind != ERR_AWAY && err->kind != ERR_SYSTEM) || waited > (time_t)WAIT_SECONDS) {
+        if ((err->kind != ERR_AWAY && err->kind != ERR_SYSTEM) || waited > (int64_t)WAIT_SECONDS) {
             err_add(err, "the manager does not answer");
             return err_mend(err,
                             "look at its host (quoin status), then run the same command again");
