@@ -1,13 +1,14 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Control groups: each host and each service of the lab runs in a group of its own, named as it. So what
-# runs is asked of the kernel, not of files with process numbers, and ending one ends all that it started.
+# Control groups: each host and each service of the lab runs in a group of its own, named as it, in one that
+# is named as the lab's folder. So what runs is asked of the kernel, not of files with process numbers, and
+# ending one ends all that it started.
 
 cgroup_root() {
     local mount
     mount=$(findmnt -rn -t cgroup2 -o TARGET) || die "no cgroup2 is mounted"
-    echo "${mount%%$'\n'*}/quoin-lab"
+    echo "${mount%%$'\n'*}/$(basename "$LAB")"
 }
 
 cgroup_make() {
@@ -60,7 +61,7 @@ cgroup_idle() {
 cgroup_remove() {
     local mount group
     for mount in $(findmnt -rn -t cgroup,cgroup2 -o TARGET); do
-        group=$mount/quoin-lab${1:+/$1}
+        group=$mount/$(basename "$LAB")${1:+/$1}
         [ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} +
     done
 }
