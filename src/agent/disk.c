@@ -108,8 +108,10 @@ static bool pour_locked(const struct vm *vm, const json_t *entry, struct source 
     if (!wanted_header(vm, entry, &want, err)) {
         return false;
     }
-    const struct header_plan plan = {
-        .uuid = want.uuid, .envelope = vm->envelope, .generation = want.generation};
+    const struct header_plan plan = {.uuid = want.uuid,
+                                     .envelope = vm->envelope,
+                                     .recovery = vm->recovery,
+                                     .generation = want.generation};
     const struct pour order = {.source = source,
                                .disk_size =
                                    (uint64_t)json_integer_value(json_object_get(entry, "bytes")),

@@ -82,7 +82,8 @@ static bool write_home(struct vm *vm, uint64_t expect, struct err *err)
 {
     AUTO(drop_free) char *name = object_name(vm);
     AUTO(drop_chest) struct chest *home = chest_new();
-    struct chest_about about = {.generation = vm->generation + 1, .envelope = vm->envelope};
+    struct chest_about about = {
+        .generation = vm->generation + 1, .envelope = vm->envelope, .recovery = vm->recovery};
     AUTO(drop_free) unsigned char *bytes = NULL;
     struct store *store = NULL;
     size_t length = 0;
@@ -223,7 +224,9 @@ static bool open_bytes(struct vm *vm, const unsigned char *bytes, size_t length,
     }
     /* That it is sealed can be told also while the provider is away. */
     free(vm->envelope);
+    free(vm->recovery);
     vm->envelope = text_copy(about.envelope);
+    vm->recovery = text_copy(about.recovery);
     if (!seen_read(vm, &seen, err) ||
         !envelope_read(about.envelope, strlen(about.envelope), &envelope, err) ||
         !unwrap(vm, envelope, &key, err) ||

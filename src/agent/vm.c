@@ -33,6 +33,7 @@ static void vm_free(struct vm *vm)
     json_decref(vm->config);
     json_decref(vm->shown);
     free(vm->envelope);
+    free(vm->recovery);
     free(vm->trouble);
     pthread_mutex_destroy(&vm->lock);
     free(vm);

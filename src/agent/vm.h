@@ -24,6 +24,7 @@ struct vm {
     pthread_mutex_t lock; /* the fields below; the last lock to be taken */
     struct secret *key;   /* NULL while closed */
     char *envelope;       /* JSON text; what the disks' headers carry as well */
+    char *recovery;       /* the same for the recovery key, or NULL */
     int64_t generation;   /* of the home that was read or written last */
     uint64_t version;     /* of its object */
     json_t *config;       /* NULL before it was opened once */

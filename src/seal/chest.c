@@ -248,6 +248,7 @@ static bool archive_read(const struct secret *archive, struct chest **out, struc
 void chest_about_clear(struct chest_about *about)
 {
     free(about->envelope);
+    free(about->recovery);
     *about = (struct chest_about){0};
 }
 
@@ -256,23 +257,40 @@ static bool box_key(const struct secret *vm_key, struct secret **out, struct err
     return hkdf_derive(vm_key, SPAN_NONE, span_text("home"), AEAD_KEY_SIZE, out, err);
 }
 
+static bool add_envelope(json_t *clear, const char *name, const char *text, struct err *err)
+{
+    AUTO(drop_json) json_t *envelope = NULL;
+
+    if (strlen(text) > CHEST_MAX_ENVELOPE) {
+        return err_set(err, ERR_INPUT, "a chest's envelope is longer than %u bytes",
+                       CHEST_MAX_ENVELOPE);
+    }
+    if (!json_read(text, strlen(text), &envelope, err)) {
+        return err_add(err, "a chest's envelope");
+    }
+    if (!json_is_object(envelope)) {
+        return err_set(err, ERR_INPUT, "a chest's envelope is no JSON object");
+    }
+    json_object_set(clear, name, envelope);
+    return true;
+}
+
 /* Magic, version and what is said in clear: the box's associated data. */
 static bool clear_write(const struct chest_about *about, struct text *out, struct err *err)
 {
-    AUTO(drop_json) json_t *envelope = NULL;
+    AUTO(drop_json)
+    json_t *clear =
+        json_pack("{s:s,s:I}", "vm", about->vm, "generation", (json_int_t)about->generation);
     unsigned char head[HEAD_SIZE];
 
-    if (!uuid_valid(about->vm) || about->generation < 1 || about->generation > MAX_GENERATION ||
-        strlen(about->envelope) > CHEST_MAX_ENVELOPE) {
+    if (!uuid_valid(about->vm) || about->generation < 1 || about->generation > MAX_GENERATION) {
         return err_set(err, ERR_INPUT, "a chest cannot be of VM '%.40s', generation %lld",
                        about->vm, (long long)about->generation);
     }
-    if (!json_read(about->envelope, strlen(about->envelope), &envelope, err)) {
-        return err_add(err, "a chest's envelope");
+    if (!add_envelope(clear, "jwe", about->envelope, err) ||
+        (about->recovery && !add_envelope(clear, "recovery", about->recovery, err))) {
+        return false;
     }
-    AUTO(drop_json)
-    json_t *clear = json_pack("{s:s,s:I,s:O}", "vm", about->vm, "generation",
-                              (json_int_t)about->generation, "jwe", envelope);
     AUTO(drop_free) char *text = json_write(clear);
 
     memcpy(head, magic, sizeof(magic));
@@ -309,7 +327,7 @@ static bool clear_read(const unsigned char *bytes, size_t length, struct chest_a
 {
     AUTO(drop_json) json_t *clear = NULL;
     const char *vm;
-    const json_t *jwe;
+    const json_t *jwe, *recovery;
 
     if (length < HEAD_SIZE || length > CHEST_MAX_OBJECT ||
         memcmp(bytes, magic, sizeof(magic)) != 0 || get_32(bytes + 8) != VERSION) {
@@ -327,11 +345,14 @@ static bool clear_read(const unsigned char *bytes, size_t length, struct chest_a
         !json_get_object(clear, "jwe", &jwe, err)) {
         return err_add(err, "the sealed home of a VM");
     }
-    if (!uuid_valid(vm) || json_object_size(clear) != 3) {
+    recovery = json_object_get(clear, "recovery");
+    if (!uuid_valid(vm) || json_object_size(clear) != (recovery ? 4 : 3) ||
+        (recovery && !json_is_object(recovery))) {
         return err_set(err, ERR_INPUT, "the sealed home of a VM says what it should not");
     }
     memcpy(out->vm, vm, UUID_SIZE);
     out->envelope = json_write(jwe);
+    out->recovery = recovery ? json_write(recovery) : NULL;
     *out_clear = HEAD_SIZE + size;
     return true;
 }

@@ -6,12 +6,13 @@
  *
  *   "QUOINHOM"  version u32 = 1  about's length u32  about  box
  *
- * `about` is JSON in clear, {"vm":uuid,"generation":n,"jwe":{…envelope…}}: a host that reaches the
- * provider needs nothing else to open it. `box` is AES-256-GCM (base/aead.h) under HKDF(VM key,
- * "home") with everything before it as associated data, so a chest cannot be given to another VM,
- * nor its generation be changed. In the box lies the archive: count u32, then for each entry, in
- * ascending order of names: name's length u8, name, length u32, bytes. The archive is only ever in
- * locked memory.
+ * `about` is JSON in clear, {"vm":uuid,"generation":n,"jwe":{…envelope…},"recovery":{…envelope…}}:
+ * a host that reaches the provider needs nothing else to open it; nor does who holds the recovery
+ * key, where the cluster has one. `box` is AES-256-GCM (base/aead.h) under HKDF(VM key, "home")
+ * with everything before it as associated data, so a chest cannot be given to another VM, nor its
+ * generation be changed. In the box lies the archive: count u32, then for each entry, in ascending
+ * order of names: name's length u8, name, length u32, bytes. The archive is only ever in locked
+ * memory.
  */
 #ifndef QUOIN_SEAL_CHEST_H
 #define QUOIN_SEAL_CHEST_H
@@ -29,8 +30,8 @@
 #define CHEST_MAX_ENTRIES 32u
 /* The archive is one secret. OVMF's variables are 528 KiB, vTPM state is 100 KiB and more. */
 #define CHEST_MAX_ARCHIVE SECRET_MAX
-#define CHEST_MAX_ABOUT   8192u
-/* As in headers. */
+#define CHEST_MAX_ABOUT   9216u
+/* As in headers; there are two at most. */
 #define CHEST_MAX_ENVELOPE 4096u
 /* The whole object. */
 #define CHEST_MAX_OBJECT (CHEST_MAX_ARCHIVE + CHEST_MAX_ABOUT + 64u)
@@ -54,6 +55,7 @@ struct chest_about {
     char vm[UUID_SIZE];
     int64_t generation; /* 1 … 2^53: each sealing of a VM's home has a later one */
     char *envelope;     /* JSON text */
+    char *recovery;     /* the same for the recovery key, or NULL */
 };
 void chest_about_clear(struct chest_about *about);
 __attribute__((unused)) static inline void drop_chest_about(struct chest_about *about)

@@ -94,6 +94,7 @@ static bool mac_make(const struct secret *vm_key, const char *uuid, const json_t
 void header_facts_clear(struct header_facts *facts)
 {
     free(facts->envelope);
+    free(facts->recovery);
     *facts = (struct header_facts){0};
 }
 
@@ -129,10 +130,12 @@ bool header_look(const unsigned char *bytes, size_t length, const char *uuid,
         return false;
     }
     const json_t *jwe = json_object_get(token, "jwe");
+    const json_t *recovery = json_object_get(token, "recovery");
 
     /* The shape allows no other values. */
     *out = (struct header_facts){.generation = generation_of(token),
                                  .envelope = json_write(jwe),
+                                 .recovery = recovery ? json_write(recovery) : NULL,
                                  .unfinished = json_object_size(jwe) == 0,
                                  .cipher = CIPHER "-" CIPHER_MODE,
                                  .key_bits = 8 * HEADER_DEK_SIZE,
@@ -248,6 +251,11 @@ static bool luks_token(struct luks *luks, const struct header_plan *plan, const 
         json_pack("{s:s,s:[s],s:o,s:I,s:s,s:s}", "type", "quoin", "keyslots", "0", "jwe",
                   json_loads(plan->envelope, JSON_REJECT_DUPLICATES, NULL), "generation",
                   (json_int_t)plan->generation, "check", check, "mac", mac);
+
+    if (token && plan->recovery) {
+        json_object_set_new(token, "recovery",
+                            json_loads(plan->recovery, JSON_REJECT_DUPLICATES, NULL));
+    }
     AUTO(drop_free) char *text = token ? json_write(token) : text_copy("");
     int code = crypt_token_json_set(luks->device, 0, text);
 
@@ -359,11 +367,23 @@ bool header_open(const unsigned char *bytes, size_t length, const struct header_
 
 /* ---- making ---- */
 
-static bool plan_is_right(const struct header_plan *plan, struct err *err)
+static bool envelope_is_right(const char *text, struct err *err)
 {
-    size_t length = strlen(plan->envelope);
+    size_t length = strlen(text);
     AUTO(drop_json) json_t *envelope = NULL;
 
+    if (length > HEADER_MAX_ENVELOPE) {
+        return err_set(err, ERR_INPUT, "an envelope of %zu bytes is longer than %u", length,
+                       HEADER_MAX_ENVELOPE);
+    }
+    if (!json_read(text, length, &envelope, err) || !json_is_object(envelope)) {
+        return err_set(err, ERR_INPUT, "an envelope is no JSON object");
+    }
+    return true;
+}
+
+static bool plan_is_right(const struct header_plan *plan, struct err *err)
+{
     if (!uuid_valid(plan->uuid)) {
         return err_set(err, ERR_INPUT, "'%.40s' is no UUID", plan->uuid);
     }
@@ -371,14 +391,8 @@ static bool plan_is_right(const struct header_plan *plan, struct err *err)
         return err_set(err, ERR_INPUT, "a header cannot be of generation %lld",
                        (long long)plan->generation);
     }
-    if (length > HEADER_MAX_ENVELOPE) {
-        return err_set(err, ERR_INPUT, "an envelope of %zu bytes is longer than %u", length,
-                       HEADER_MAX_ENVELOPE);
-    }
-    if (!json_read(plan->envelope, length, &envelope, err) || !json_is_object(envelope)) {
-        return err_set(err, ERR_INPUT, "an envelope is no JSON object");
-    }
-    return true;
+    return envelope_is_right(plan->envelope, err) &&
+           (!plan->recovery || envelope_is_right(plan->recovery, err));
 }
 
 /* What was made must pass what is asked of it later. */

@@ -3,7 +3,11 @@
  * The LUKS2 header of one disk: the first 4 MiB of its image. Written by libcryptsetup in memory,
  * with our data key (DEK), one keyslot whose passphrase is derived from the VM key, and a token:
  *
- *   {"type":"quoin","keyslots":["0"],"jwe":{…envelope…},"generation":n,"check":16 hex,"mac":64 hex}
+ *   {"type":"quoin","keyslots":["0"],"jwe":{…envelope…},"recovery":{…envelope…},"generation":n,
+ *    "check":16 hex,"mac":64 hex}
+ *
+ * "jwe" wraps the VM key under the provider's KEK, "recovery" the same key for the recovery key
+ * that only the user holds; the latter is missing where the cluster has none.
  *
  * Nothing in it is secret. LUKS2 metadata has checksums but no authentication, so a header is used
  * in two steps. header_look holds its bytes against the one shape that we write, before any library
@@ -31,7 +35,7 @@
 #define HEADER_SIZE (4u << 20)
 /* The volume key: two AES-256 keys. */
 #define HEADER_DEK_SIZE 64u
-/* An envelope as text; header JSON has 12 KiB in all. */
+/* An envelope as text. There are two at most, and header JSON has 12 KiB in all. */
 #define HEADER_MAX_ENVELOPE 4096u
 #define HEADER_ITERATIONS   1000u
 /* Instead of an envelope: the header of a pour that did not come to its end. No key that is kept
@@ -43,6 +47,7 @@ struct header_plan {
     const char *uuid;     /* of the disk: the LUKS UUID */
     const char *envelope; /* the wrapped VM key, JSON text */
     int64_t generation;   /* 1 and up, at most 2^53 */
+    const char *recovery; /* the same for the recovery key; NULL: none */
 };
 
 /* What a header must be. */
@@ -56,6 +61,7 @@ struct header_facts {
     char uuid[UUID_SIZE];
     int64_t generation;
     char *envelope;  /* JSON text */
+    char *recovery;  /* the same, or NULL */
     bool unfinished; /* see HEADER_UNFINISHED */
     char cipher[24];
     unsigned key_bits, sector_size, iterations;
@@ -84,8 +90,9 @@ bool header_look(const unsigned char *bytes, size_t length, const char *uuid,
  * another one's, the header is whole; ERR_CLASH: damaged, not ours, or older than wanted. */
 bool header_open(const unsigned char *bytes, size_t length, const struct header_want *want,
                  const struct secret *vm_key, struct secret **out_dek, struct err *err);
-/* Shallow rekey: another envelope around the same VM key, a later generation, a new MAC; keyslot
- * and payload stay. Opens the old header first; the caller frees HEADER_SIZE bytes. */
+/* Shallow rekey: other envelopes around the same VM key, a later generation, a new MAC; keyslot
+ * and payload stay. A plan without "recovery" takes that envelope away. Opens the old header first;
+ * the caller frees HEADER_SIZE bytes. */
 bool header_rewrap(const unsigned char *bytes, size_t length, const struct header_want *want,
                    const struct secret *vm_key, const struct header_plan *plan, unsigned char **out,
                    struct err *err);

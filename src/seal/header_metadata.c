@@ -210,9 +210,29 @@ static bool differs(const json_t *must, const json_t *is, const char *path, stru
                    want);
 }
 
+static bool envelope_is_right(const json_t *envelope, struct err *err)
+{
+    AUTO(drop_free) char *text = json_write(envelope);
+
+    return strlen(text) <= HEADER_MAX_ENVELOPE ||
+           err_set(err, ERR_CLASH, "the envelope in the LUKS2 header is too long");
+}
+
+/* The one for the recovery key may be missing. */
+static bool envelopes_are_right(const json_t *token, const json_t *jwe, struct err *err)
+{
+    const json_t *recovery = json_object_get(token, "recovery");
+
+    if (recovery && !json_is_object(recovery)) {
+        return err_set(err, ERR_CLASH, "the token in the LUKS2 header is not one of ours");
+    }
+    return envelope_is_right(jwe, err) && (!recovery || envelope_is_right(recovery, err));
+}
+
 static bool token_is_right(const json_t *token, struct err *err)
 {
     const char *check, *mac;
+    size_t members = json_object_get(token, "recovery") ? 7 : 6;
     const json_t *jwe, *keyslots;
     int64_t generation;
 
@@ -226,15 +246,12 @@ static bool token_is_right(const json_t *token, struct err *err)
     }
     AUTO(drop_json) json_t *first = json_pack("[s]", "0");
 
-    if (json_object_size(token) != 6 || strcmp(json_string_or(token, "type", ""), "quoin") != 0 ||
-        !json_equal(keyslots, first) || strspn(check, "0123456789abcdef") != 16 ||
-        strspn(mac, "0123456789abcdef") != 64) {
+    if (json_object_size(token) != members ||
+        strcmp(json_string_or(token, "type", ""), "quoin") != 0 || !json_equal(keyslots, first) ||
+        strspn(check, "0123456789abcdef") != 16 || strspn(mac, "0123456789abcdef") != 64) {
         return err_set(err, ERR_CLASH, "the token in the LUKS2 header is not one of ours");
     }
-    AUTO(drop_free) char *envelope = json_write(jwe);
-
-    return strlen(envelope) <= HEADER_MAX_ENVELOPE ||
-           err_set(err, ERR_CLASH, "the envelope in the LUKS2 header is too long");
+    return envelopes_are_right(token, jwe, err);
 }
 
 bool header_metadata_check(const json_t *metadata, const json_t **out_token, struct err *err)

@@ -58,7 +58,7 @@ static unsigned char *frame(void)
 {
     static unsigned char *made;
     static struct secret *dek;
-    const struct header_plan plan = {DISK, "{\"a\":\"b\"}", 3};
+    const struct header_plan plan = {DISK, "{\"a\":\"b\"}", 3, "{\"c\":\"d\"}"};
     struct err err = {0};
 
     if (!made &&

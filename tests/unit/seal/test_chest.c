@@ -177,6 +177,33 @@ static void what_is_said_in_clear_is_read_without_a_key(void **state)
     assert_int_equal(length - clear, AEAD_EXTRA + 4 + 2 * 5 + 9 + 9000);
 }
 
+static void the_recovery_envelope_is_said_in_clear_and_cannot_be_taken_away(void **state)
+{
+    static char recovery[] = "{\"protected\":\"for the recovery key\"}";
+    AUTO(drop_chest) struct chest *chest = chest_new();
+    AUTO(drop_free) unsigned char *bytes = NULL, *shorter = NULL;
+    AUTO(drop_chest_about) struct chest_about said = {0};
+    struct chest_about both = about, without = about;
+    struct chest *opened = NULL;
+    size_t length = 0, clear = 0, shorter_length = 0, shorter_clear = 0;
+    struct err err = {0};
+
+    (void)state;
+    both.recovery = recovery;
+    assert_true(chest_seal(chest, &both, vm_key, &bytes, &length, &err));
+    assert_true(chest_look(bytes, length, &said, &clear, &err));
+    assert_string_equal(said.recovery, recovery);
+    chest_about_clear(&said);
+    /* The same home, its box behind what another says without it. */
+    assert_true(chest_seal(chest, &without, vm_key, &shorter, &shorter_length, &err));
+    assert_true(chest_look(shorter, shorter_length, &said, &shorter_clear, &err));
+    assert_null(said.recovery);
+    assert_int_equal(length - clear, shorter_length - shorter_clear);
+    memcpy(shorter + shorter_clear, bytes + clear, length - clear);
+    assert_false(chest_open(shorter, shorter_length, VM, 1, vm_key, &opened, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+}
+
 static void another_key_opens_nothing(void **state)
 {
     AUTO(drop_free) unsigned char *bytes = NULL;
@@ -300,7 +327,7 @@ static void a_bad_archive_under_the_right_key_is_refused(void **state)
 static void what_cannot_be_sealed_is_refused(void **state)
 {
     AUTO(drop_chest) struct chest *chest = chest_new();
-    struct chest_about bad[4] = {about, about, about, about};
+    struct chest_about bad[6] = {about, about, about, about, about, about};
     char no_json[] = "{", longer[CHEST_MAX_ENVELOPE + 2];
     unsigned char *out = NULL;
     size_t length = 0;
@@ -313,6 +340,8 @@ static void what_cannot_be_sealed_is_refused(void **state)
     bad[1].generation = 0;
     bad[2].envelope = no_json;
     bad[3].envelope = longer;
+    bad[4].recovery = no_json;
+    bad[5].recovery = longer;
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         assert_false(chest_seal(chest, &bad[i], vm_key, &out, &length, &err));
         assert_int_equal(err.kind, ERR_INPUT);
@@ -347,6 +376,7 @@ int main(void)
         cmocka_unit_test(names_that_are_paths_or_odd_are_refused),
         cmocka_unit_test(too_many_or_too_much_is_refused),
         cmocka_unit_test(what_is_said_in_clear_is_read_without_a_key),
+        cmocka_unit_test(the_recovery_envelope_is_said_in_clear_and_cannot_be_taken_away),
         cmocka_unit_test(another_key_opens_nothing),
         cmocka_unit_test(an_older_home_or_anothers_is_refused),
         cmocka_unit_test(a_change_anywhere_or_a_cut_is_refused),

@@ -10,6 +10,7 @@
 #define OTHER "3f0e7a52-91cf-4c36-9c0a-7d0a3c1f2b45"
 
 static const char envelope[] = "{\"protected\":\"eyJhbGciOiJBMjU2S1cifQ\",\"tag\":\"x/y\"}";
+static const char recovery[] = "{\"protected\":\"eyJhbGciOiJFQ0RILUVTIn0\",\"tag\":\"r/r\"}";
 static const char envelope2[] = "{\"protected\":\"eyJhbGciOiJBMjU2S1cifQ\",\"tag\":\"second\"}";
 
 static struct secret *vm_key, *dek;
@@ -124,8 +125,15 @@ static void what_cannot_be_a_header_is_refused(void **state)
     memset(longer, ' ', HEADER_MAX_ENVELOPE + 1);
     memcpy(longer, "{}", 2);
     const struct header_plan bad[] = {
-        {"no-uuid", envelope, 1}, {DISK, envelope, 0}, {DISK, envelope, ((int64_t)1 << 53) + 1},
-        {DISK, "[]", 1},          {DISK, "{", 1},      {DISK, longer, 1},
+        {"no-uuid", envelope, 1},
+        {DISK, envelope, 0},
+        {DISK, envelope, ((int64_t)1 << 53) + 1},
+        {DISK, "[]", 1},
+        {DISK, "{", 1},
+        {DISK, longer, 1},
+        {DISK, envelope, 1, "[]"},
+        {DISK, envelope, 1, "{"},
+        {DISK, envelope, 1, longer},
     };
 
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
@@ -138,7 +146,7 @@ static void what_cannot_be_a_header_is_refused(void **state)
     assert_null(out);
 }
 
-static void the_largest_envelope_fits(void **state)
+static void the_two_largest_envelopes_fit(void **state)
 {
     AUTO(drop_free) char *large = text_make("{\"protected\":\"%0*d\"}", 4096 - 16, 0);
     AUTO(drop_free) unsigned char *header = NULL;
@@ -146,7 +154,8 @@ static void the_largest_envelope_fits(void **state)
 
     (void)state;
     assert_int_equal(strlen(large), HEADER_MAX_ENVELOPE);
-    assert_true(header_make(&(struct header_plan){DISK, large, 1}, vm_key, dek, &header, &err));
+    assert_true(
+        header_make(&(struct header_plan){DISK, large, 1, large}, vm_key, dek, &header, &err));
 }
 
 /* ---- who opens it ---- */
@@ -219,6 +228,28 @@ static void a_rewrap_changes_envelope_and_generation_and_no_key(void **state)
     assert_true(header_open(next, HEADER_SIZE, &later, vm_key, &opened, &err));
     assert_true(secret_equal(opened, dek));
     assert_memory_equal(good + 32768, next + 32768, HEADER_SIZE - 32768);
+}
+
+static void the_recovery_envelope_is_carried_beside_the_first_and_can_be_renewed(void **state)
+{
+    const struct header_want want = {DISK, 3}, later = {DISK, 4};
+    const struct header_plan plan = {DISK, envelope, 3, recovery}, plain = {DISK, envelope2, 5};
+    const struct header_plan renewed = {DISK, envelope2, 4, envelope2};
+    AUTO(drop_free) unsigned char *first = NULL, *second = NULL, *third = NULL;
+    AUTO(drop_header_facts) struct header_facts one = {0}, two = {0}, three = {0};
+    struct err err = {0};
+
+    (void)state;
+    assert_true(header_make(&plan, vm_key, dek, &first, &err));
+    assert_true(header_look(first, HEADER_SIZE, DISK, &one, &err));
+    assert_string_equal(one.envelope, envelope);
+    assert_string_equal(one.recovery, recovery);
+    assert_true(header_rewrap(first, HEADER_SIZE, &want, vm_key, &renewed, &second, &err));
+    assert_true(header_look(second, HEADER_SIZE, DISK, &two, &err));
+    assert_string_equal(two.recovery, envelope2);
+    assert_true(header_rewrap(second, HEADER_SIZE, &later, vm_key, &plain, &third, &err));
+    assert_true(header_look(third, HEADER_SIZE, DISK, &three, &err));
+    assert_null(three.recovery);
 }
 
 static void a_rewrap_never_goes_back(void **state)
@@ -314,12 +345,13 @@ int main(void)
         cmocka_unit_test(the_passphrase_is_64_digits_of_hkdf),
         cmocka_unit_test(two_headers_of_one_disk_differ_in_keyslot_and_salt),
         cmocka_unit_test(what_cannot_be_a_header_is_refused),
-        cmocka_unit_test(the_largest_envelope_fits),
+        cmocka_unit_test(the_two_largest_envelopes_fit),
         cmocka_unit_test(another_vm_key_is_denied_and_the_header_called_whole),
         cmocka_unit_test(a_damaged_keyslot_is_told_from_a_wrong_key),
         cmocka_unit_test(an_older_generation_is_refused_and_both_are_named),
         cmocka_unit_test(anothers_disk_is_refused),
         cmocka_unit_test(a_rewrap_changes_envelope_and_generation_and_no_key),
+        cmocka_unit_test(the_recovery_envelope_is_carried_beside_the_first_and_can_be_renewed),
         cmocka_unit_test(a_rewrap_never_goes_back),
         cmocka_unit_test(cryptsetup_shows_what_we_promise),
         cmocka_unit_test(cryptsetup_opens_it_with_the_passphrase_and_no_other),

@@ -123,6 +123,8 @@ static const struct hostile {
     {"tokens.0.check", "\"xyzxyzxyzxyzxyzx\"", "token"},
     {"tokens.0.jwe", "\"text\"", "token"},
     {"tokens.0.more", "1", "token"},
+    {"tokens.0.recovery", "\"text\"", "token"},
+    {"tokens.0.recovery", "null", "token"},
     {"tokens.1", "{\"type\":\"luks2-keyring\",\"keyslots\":[\"0\"],\"key_description\":\"x\"}",
      "tokens.1"},
     {"tokens.0", NULL, "token"},
@@ -148,6 +150,7 @@ static void a_change_that_keeps_the_shape_fails_the_mac(void **state)
     static const struct hostile changes[] = {
         {"tokens.0.generation", "4", NULL},
         {"tokens.0.jwe", "{\"protected\":\"abd\"}", NULL},
+        {"tokens.0.recovery", "{\"protected\":\"abd\"}", NULL},
         {"digests.0.digest", "\"qfB5gPRd73i//+/JzNaGtjDZdar9lnb10PLtn0fVkwM=\"", NULL},
         {"digests.0.salt", "\"7U738/dXLHFwPeM/2XCGNwvMFCfkvnebm/2PRBjb0tc=\"", NULL},
         {"keyslots.0.kdf.salt", "\"7U738/dXLHFwPeM/2XCGNwvMFCfkvnebm/2PRBjb0tc=\"", NULL},
