@@ -28,6 +28,7 @@ const char *store_state_name(enum store_state state)
 void store_health_clear(struct store_health *health)
 {
     json_decref(health->members);
+    json_decref(health->hosts);
     *health = (struct store_health){.members = NULL};
 }
 

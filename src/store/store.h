@@ -24,6 +24,8 @@ struct store; /* an open datastore */
 #define STORE_MAX_NAME 96
 /* The largest small object (a VM's home): below what an OSD takes in one write. */
 #define STORE_MAX_OBJECT (16u << 20)
+/* The keys of a datastore for a further host, in bytes. */
+#define STORE_MAX_KEYS 4096u
 /* Bytes in front of a disk's payload in its image: the LUKS2 header. */
 #define STORE_HEADER (4ull << 20)
 /* Size of the objects that an image is cut into; best size and alignment of writes. */
@@ -61,6 +63,7 @@ struct store_conf {
     const struct store_daemons *daemons; /* NULL: store_units */
 };
 
+/* AWAY: nobody answers, so all the rest is unknown. FAILED: data cannot be read or written. */
 enum store_state { STORE_OK, STORE_WARN, STORE_FAILED, STORE_AWAY };
 
 struct store_health {
@@ -69,8 +72,18 @@ struct store_health {
     uint64_t bytes_total, bytes_used;
     unsigned disks, disks_up, disks_in;
     unsigned monitors, monitors_in_quorum;
-    bool clean;      /* there is data's place, it has all its copies and takes writes */
-    json_t *members; /* [{"id":0,"host":"h1","disk":"/dev/disk/by-id/…" (ours only),"up":true}] */
+    bool clean;     /* there is data's place, it has all its copies and takes writes */
+    bool available; /* every byte can be read and written now */
+    unsigned copies, copies_least; /* of each byte: wanted; that a write needs. 0: no pool yet */
+    bool copies_on_hosts;          /* each copy is on another host, so one of them may go */
+    /* Of all copies, in percent: not there (redundancy is less), or not where they belong yet. */
+    double degraded, misplaced;
+    json_t *members; /* [{"id":0,"host":"h1","disk":"/dev/disk/by-id/…" (ours only),"up":true,
+                          "in":true}] */
+    /* Every host with a disk or a monitor, by name: [{"name":"h1","disks":2,"up":2,"in":2,
+     * "monitor":"quorum" | "away" | "none", "address":"10.77.0.11" of its monitor or "",
+     * "paused":false}]. A host of `conf->monitors` with "none" lacks its monitor. */
+    json_t *hosts;
 };
 void store_health_clear(struct store_health *health);
 /* "ok", "warn", "failed", "away" */
@@ -125,22 +138,77 @@ struct store_objects {
     bool (*list)(struct store *store, const char *prefix, json_t **out, struct err *err);
 };
 
-/* How a datastore comes to be on a host, in this order, and how it goes. */
+/*
+ * How a datastore comes to be on a host, and how it goes.
+ *
+ *     the first host:  begin  disk…  pool
+ *     every further:   join (with the keys of any host that has them)  disk…  settle
+ *     then, on any:    care->spread        and on each of conf->monitors, one by one:  monitor
+ *     the last:        undo
+ *
+ * `conf->monitors` is what should be; who is listed and not there yet does no harm.
+ */
 struct store_build {
-    /* The services without any disk: they answer when it returns. ERR_CLASH: this host serves
-     * another cluster, or has services that are not ours. */
+    /* The services without any disk, a monitor of one: they answer when it returns. Only for the
+     * first host. ERR_CLASH: this host serves another cluster, or has services not ours. */
     bool (*begin)(const struct store_conf *conf, const struct progress *progress, struct err *err);
+    /* All that a further host must know and may not be told in clear: text, under STORE_MAX_KEYS
+     * bytes. Without the cluster's help. ERR_ABSENT: this host does not have them (yet): there is
+     * no pool. The caller frees. */
+    bool (*keys)(const struct store_conf *conf, struct secret **out, struct err *err);
+    /* This host becomes one of the datastore: settings, keys, and where there are fewer than three
+     * a manager daemon; then `monitor`. It can open the datastore when it returns. Hosts may join
+     * side by side. ERR_INPUT: the keys are damaged; ERR_CLASH: this host serves another cluster,
+     * or the keys are another's: nothing was changed; ERR_DENIED: the cluster does not know them;
+     * ERR_AWAY: no monitor answers. */
+    bool (*join)(const struct store_conf *conf, const struct secret *keys,
+                 const struct progress *progress, struct err *err);
+    /* This host's monitor, as `conf->monitors` says. In it: made, fills itself from the others,
+     * only then becomes one of them, and is seen in the quorum; one that does not get there in
+     * `conf->seconds` is taken out again (ERR_AWAY), so that the others keep their majority.
+     * Not in it: goes, once the others have a majority without it (else ERR_CLASH). Two are no
+     * better than one and fail with either: go on to the third at once. */
+    bool (*monitor)(const struct store_conf *conf, const struct progress *progress,
+                    struct err *err);
     /* disk_take, then the disk's daemon, enabled and started. `out_member` is its number. */
     bool (*disk)(const struct store_conf *conf, const struct disk_order *order,
                  const struct progress *progress, unsigned *out_member, struct err *err);
     /* All data has its copies, a pool takes writes, and was seen to: an object was written, read
-     * and removed. The settings of the bring-up give way to those of everyday. */
+     * and removed. `replicas` at most as many as there are disks; `settle` besides. On the first
+     * host: what a pool becomes with more hosts is `spread`. */
     bool (*pool)(const struct store_conf *conf, const struct progress *progress, struct err *err);
     /* Stop the daemons of our cluster on this host, forget their state and keys, clear every disk
      * with our mark (`out_cleared`: their links, a new reference); never anything of another
-     * cluster. Succeeds when nothing is left. */
+     * cluster. Succeeds when nothing is left. Asks nobody: a host of several must have left. */
     bool (*undo)(const struct store_conf *conf, const struct progress *progress,
                  json_t **out_cleared, struct err *err);
+};
+
+/* What a datastore needs as it lives. All of it from any host that has joined. */
+struct store_care {
+    /* The settings of the bring-up on this host give way to those of everyday, and its file of
+     * settings names `conf->monitors`. Local and quick; whenever they may have changed. */
+    bool (*settle)(const struct store_conf *conf, struct err *err);
+    /* Copies and places of everything raised, never lowered: one copy more at a time, up to
+     * `conf->replicas` or as many as there are hosts with a disk that is up (`*out_copies`: what it
+     * came to), on different hosts as soon as there are as many. At each step it waits until all
+     * data is safe: it may take as long as that takes, and ends with ERR_AWAY when nothing moved
+     * for `conf->seconds`. With two or three copies a host may fail and writes go on: of three, two
+     * must be there; of two, one, and both unless only one is there. What the monitors hold for
+     * failed is set for the number of hosts. */
+    bool (*spread)(const struct store_conf *conf, const struct progress *progress,
+                   unsigned *out_copies, struct err *err);
+    /* `host`, alive or dead, is no part of the datastore any more: its data is elsewhere with all
+     * its copies, its disks are members no more, its monitor, keys and place are gone. Another than
+     * this one. Waits as spread does. Nothing of it there: succeeds. Its own daemons are left to
+     * `undo` on it. ERR_CLASH, nothing changed: too few hosts for the copies, too little room, a
+     * quorum that would be lost, or a monitor of `conf->monitors` (what should be then, so without
+     * `host`: else ERR_INPUT) that is not in the quorum yet. */
+    bool (*leave)(const struct store_conf *conf, const char *host, const struct progress *progress,
+                  struct err *err);
+    /* Off for a while: its disks are not held for lost. ERR_CLASH: data could not be reached or the
+     * quorum would be lost without it. `on` false: back to everyday. ERR_ABSENT: no such host. */
+    bool (*pause)(const struct store_conf *conf, const char *host, bool on, struct err *err);
 };
 
 struct store_backend {
@@ -164,6 +232,7 @@ struct store_backend {
     bool (*fence)(struct store *store, const char *image, struct err *err);
 
     const struct store_build *build;
+    const struct store_care *care;
     const struct store_images *images;
     const struct image_io *io;
     const struct store_objects *objects;

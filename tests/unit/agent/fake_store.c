@@ -374,7 +374,8 @@ static bool fake_fence(struct store *store, const char *image, struct err *err)
     return answers(err);
 }
 
-static const struct store_build build = {build_begin, build_disk, build_pool, build_undo};
+static const struct store_build build = {
+    .begin = build_begin, .disk = build_disk, .pool = build_pool, .undo = build_undo};
 static const struct store_images images = {image_create, image_remove, image_look,      image_list,
                                            image_open,   image_close,  image_attachment};
 static const struct store_objects objects = {object_read, object_write, object_remove, object_list};
