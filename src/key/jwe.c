@@ -10,8 +10,7 @@
 
 #define WRAPPED_SIZE (JWE_KEY_SIZE + AESKW_EXTRA)
 
-/* RFC 7518 sections 4.4 and 5.3: the only pair there is here. */
-static const char wrap_name[] = "A256KW";
+/* RFC 7518 section 5.3: the only one there is here. */
 static const char content_name[] = "A256GCM";
 
 /* protected, encrypted_key, iv, ciphertext, tag */
@@ -31,23 +30,23 @@ static void set_base64url(json_t *object, const char *key, const void *bytes, si
     json_object_set_new(object, key, json_string(text));
 }
 
-static char *protect(const json_t *header)
+static char *protect(const char *alg, const json_t *header)
 {
     AUTO(drop_json) json_t *copy = json_deep_copy(header);
     AUTO(drop_free) char *text = NULL;
 
-    json_object_set_new(copy, "alg", json_string(wrap_name));
+    json_object_set_new(copy, "alg", json_string(alg));
     json_object_set_new(copy, "enc", json_string(content_name));
     text = json_write_canonical(copy);
     return encode_base64url(text, strlen(text));
 }
 
-bool jwe_seal(const json_t *header, const struct secret *kek, const struct secret *content,
-              json_t **out, struct err *err)
+bool jwe_seal_as(const char *alg, const json_t *header, const struct secret *kek,
+                 const struct secret *content, json_t **out, struct err *err)
 {
     AUTO(drop_secret) struct secret *content_key = NULL;
     AUTO(drop_free) unsigned char *wrapped = NULL, *box = NULL;
-    AUTO(drop_free) char *aad = protect(header);
+    AUTO(drop_free) char *aad = protect(alg, header);
     size_t wrapped_size = 0, box_size = 0;
 
     if (!kek_fits(kek, err) || !secret_random(JWE_KEY_SIZE, &content_key, err) ||
@@ -64,7 +63,13 @@ bool jwe_seal(const json_t *header, const struct secret *kek, const struct secre
     return true;
 }
 
-static bool names_are_ours(const json_t *header, struct err *err)
+bool jwe_seal(const json_t *header, const struct secret *kek, const struct secret *content,
+              json_t **out, struct err *err)
+{
+    return jwe_seal_as(JWE_ALG, header, kek, content, out, err);
+}
+
+static bool names_are_ours(const char *wanted, const json_t *header, struct err *err)
 {
     const char *alg = NULL, *enc = NULL;
 
@@ -72,12 +77,12 @@ static bool names_are_ours(const json_t *header, struct err *err)
         !json_get_string(header, "enc", 32, &enc, err)) {
         return false;
     }
-    return (strcmp(alg, wrap_name) == 0 && strcmp(enc, content_name) == 0) ||
-           err_set(err, ERR_INPUT, "encrypted by %s and %s, not by %s and %s", alg, enc, wrap_name,
+    return (strcmp(alg, wanted) == 0 && strcmp(enc, content_name) == 0) ||
+           err_set(err, ERR_INPUT, "encrypted by %s and %s, not by %s and %s", alg, enc, wanted,
                    content_name);
 }
 
-static bool read_header(const json_t *json, struct jwe *jwe, struct err *err)
+static bool read_header(const char *alg, const json_t *json, struct jwe *jwe, struct err *err)
 {
     AUTO(drop_free) unsigned char *bytes = NULL;
     const char *aad = NULL;
@@ -89,7 +94,7 @@ static bool read_header(const json_t *json, struct jwe *jwe, struct err *err)
     jwe->aad = text_copy(aad);
     return (decode_base64url(aad, &bytes, &size, err) &&
             json_read((const char *)bytes, size, &jwe->header, err) &&
-            names_are_ours(jwe->header, err)) ||
+            names_are_ours(alg, jwe->header, err)) ||
            err_add(err, "protected header");
 }
 
@@ -133,7 +138,7 @@ static bool read_box(const json_t *json, size_t max, struct jwe *jwe, struct err
     return true;
 }
 
-bool jwe_read(const json_t *json, size_t max, struct jwe **out, struct err *err)
+bool jwe_read_as(const char *alg, const json_t *json, size_t max, struct jwe **out, struct err *err)
 {
     AUTO(drop_jwe) struct jwe *jwe = text_room(1, sizeof(*jwe));
     size_t wrapped_size = 0;
@@ -141,7 +146,7 @@ bool jwe_read(const json_t *json, size_t max, struct jwe **out, struct err *err)
     if (!json_is_object(json) || json_object_size(json) != MEMBERS) {
         return err_set(err, ERR_INPUT, "a JWE here has %d members: protected … tag", MEMBERS);
     }
-    if (!read_header(json, jwe, err) ||
+    if (!read_header(alg, json, jwe, err) ||
         !read_bytes(json, "encrypted_key", WRAPPED_SIZE, WRAPPED_SIZE, &jwe->wrapped, &wrapped_size,
                     err) ||
         !read_box(json, max, jwe, err)) {
@@ -149,6 +154,11 @@ bool jwe_read(const json_t *json, size_t max, struct jwe **out, struct err *err)
     }
     *out = TAKE(jwe);
     return true;
+}
+
+bool jwe_read(const json_t *json, size_t max, struct jwe **out, struct err *err)
+{
+    return jwe_read_as(JWE_ALG, json, max, out, err);
 }
 
 bool jwe_open(const struct jwe *jwe, const struct secret *kek, struct secret **out, struct err *err)

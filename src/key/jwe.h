@@ -24,7 +24,16 @@ struct jwe {
     size_t box_size;
 };
 
-/* "alg" and "enc" are added to `header` here. The JSON is a new reference. */
+/* How the content key is wrapped, as the header says it: by a key that both sides have, or by one
+ * that was agreed on for this message alone (key/ecdh.h). The rest is the same. */
+#define JWE_ALG "A256KW"
+bool jwe_seal_as(const char *alg, const json_t *header, const struct secret *kek,
+                 const struct secret *content, json_t **out, struct err *err);
+/* ERR_INPUT besides: wrapped in another way than `alg`. */
+bool jwe_read_as(const char *alg, const json_t *json, size_t max, struct jwe **out,
+                 struct err *err);
+
+/* These are JWE_ALG's. "alg" and "enc" are added to `header` here. The JSON is a new reference. */
 bool jwe_seal(const json_t *header, const struct secret *kek, const struct secret *content,
               json_t **out, struct err *err);
 /* ERR_INPUT: not exactly the five members of the right shape, or a content above `max` bytes. */
