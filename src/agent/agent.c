@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/eventfd.h>
 
+#include "agent/provider.h"
 #include "agent/vm.h"
 
 bool agent_open(const char *folder, struct agent *out, struct err *err)
@@ -17,7 +18,8 @@ bool agent_open(const char *folder, struct agent *out, struct err *err)
     if (!file_make_folder(folder, 0700, err) || !host_load(folder, &out->host, err)) {
         return false;
     }
-    out->provider_folder = agent_path(out, "provider");
+    out->audit = audit_new();
+    provider_find(out);
     return true;
 }
 
@@ -30,7 +32,9 @@ void agent_close(struct agent *agent)
     if (agent->hv) {
         agent->hypervisor->close(agent->hv);
     }
-    free(agent->provider_folder);
+    free(agent->provider.folder);
+    free(agent->old.folder);
+    audit_free(agent->audit);
     secret_free(agent->private_key);
     secret_free(agent->password);
     host_clear(&agent->host);
@@ -41,66 +45,6 @@ void agent_close(struct agent *agent)
 char *agent_path(const struct agent *agent, const char *name)
 {
     return text_make("%s/%s", agent->host.folder, name);
-}
-
-struct hostseal_conf agent_hostseal_conf(const struct agent *agent)
-{
-    struct hostseal_conf conf = {.tpm = TPM_AUTO};
-    struct err ignored = {0};
-
-    if (agent->host.provider_tpm) {
-        (void)tpm_mode_of(agent->host.provider_tpm, &conf.tpm, &ignored);
-    }
-    return conf;
-}
-
-/* Every use of a KEK stands in the journal: who audits wants the failed ones as well. */
-static void key_used(void *context, const struct key_use *use)
-{
-    (void)context;
-    log_say(use->err ? LOG_WARNING : LOG_INFO, "key %s: KEK %s, %s %s: %s", use->verb, use->kek_id,
-            use->purpose, use->vm, use->err ? use->err->what : "done");
-}
-
-bool agent_key(struct agent *agent, struct key **out, struct err *err)
-{
-    const struct host *host = &agent->host;
-
-    if (!host->provider_type) {
-        return err_set(err, ERR_ABSENT, "this host has no key provider yet");
-    }
-    if (!agent->key && host->kek && !file_exists(agent->provider_folder)) {
-        /* Opening would make a new provider, whose keys open nothing that is here. */
-        err_set(err, ERR_ABSENT, "the keys of provider '%s' are gone from this host",
-                host->provider_name);
-        return err_mend(err, "put them back from their backup: quoin key recover --file FILE");
-    }
-    if (!agent->key) {
-        agent->provider = (struct provider_conf){.name = host->provider_name,
-                                                 .type = host->provider_type,
-                                                 .cluster = host->cluster_id,
-                                                 .folder = agent->provider_folder,
-                                                 .host = agent_hostseal_conf(agent)};
-        struct key *key = NULL;
-
-        if (!key_open(&agent->provider, &key, err)) {
-            return false;
-        }
-        key_listen(key, key_used, NULL);
-        pthread_mutex_lock(&agent->state);
-        agent->key = key;
-        pthread_mutex_unlock(&agent->state);
-    }
-    *out = agent->key;
-    return true;
-}
-
-void agent_key_close(struct agent *agent)
-{
-    pthread_mutex_lock(&agent->state);
-    struct key *key = TAKE(agent->key);
-    pthread_mutex_unlock(&agent->state);
-    key_close(key);
 }
 
 struct store_conf agent_store_conf(const struct agent *agent, struct store_monitor *monitor)

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 
+#include "agent/audit.h"
 #include "agent/host.h"
 #include "base/base.h"
 #include "hv/hv.h"
@@ -22,18 +23,25 @@
 
 struct vm;
 
+/* A key provider of this host. */
+struct provider {
+    struct provider_conf conf; /* what `key` was opened with; strings are the host's */
+    char *folder;
+    struct key *key; /* open, or NULL; used under `work`, set under both locks */
+};
+
 struct agent {
     pthread_mutex_t work;
     pthread_mutex_t state;
     struct host host;
-    struct provider_conf provider; /* what `key` was opened with */
-    char *provider_folder;
+    struct provider provider;              /* what wraps */
+    struct provider old;                   /* in the course of a move: what is moved away from */
     struct secret *private_key, *password; /* given for the next provider.open; under `work` */
-    struct key *key;                       /* open, or NULL; used under `work`, set under both */
     struct store *store;                   /* open, or NULL; any thread */
     const struct store_backend *backend;
     struct hv *hv; /* open, or NULL; any thread */
     const struct hypervisor *hypervisor;
+    struct audit *audit;    /* any thread */
     struct vm *vms;         /* those this host knows, a list; under `state` */
     struct server *network; /* the mutual TLS door, once enrolled */
     char *waiting;          /* what the keeper waits for, or NULL; under `state` */
@@ -49,7 +57,11 @@ char *agent_path(const struct agent *agent, const char *name);
 /* The provider of this host's cluster, opened when it is not; under `work`. ERR_ABSENT before
  * provider.open. Borrowed. */
 bool agent_key(struct agent *agent, struct key **out, struct err *err);
-/* Replaces what agent_key gives: the provider's configuration changed, or it went away. */
+/* The provider that made an envelope, as that says: the one that this host moves away from, else
+ * this host's, which refuses by name what is another's. Borrowed. */
+bool agent_key_for(struct agent *agent, const struct envelope_about *about, struct key **out,
+                   struct err *err);
+/* Replaces what agent_key gives: a provider's configuration changed, or it went away. */
 void agent_key_close(struct agent *agent);
 /* The datastore, opened when it is not; under `work`. ERR_ABSENT before store.make. Borrowed. */
 bool agent_store(struct agent *agent, struct store **out, struct err *err);

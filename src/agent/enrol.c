@@ -27,8 +27,10 @@ bool enrol_ca(const struct agent *agent, char **out_pem, struct err *err)
 
 static struct envelope_about ca_about(const struct agent *agent)
 {
-    return (struct envelope_about){
-        .kek_id = agent->host.kek, .vm = agent->host.cluster_id, .purpose = "ca", .generation = 1};
+    return (struct envelope_about){.kek_id = agent->host.provider.kek,
+                                   .vm = agent->host.cluster_id,
+                                   .purpose = "ca",
+                                   .generation = 1};
 }
 
 static bool ca_open(struct agent *agent, struct secret **out, struct err *err)
@@ -40,7 +42,8 @@ static bool ca_open(struct agent *agent, struct secret **out, struct err *err)
 
     about.kek_id = NULL;
     return (read_pem(agent, "ca.envelope", &text, err) &&
-            envelope_read(text, strlen(text), &envelope, err) && agent_key(agent, &key, err) &&
+            envelope_read(text, strlen(text), &envelope, err) &&
+            agent_key_for(agent, envelope_about(envelope), &key, err) &&
             key_unwrap(key, envelope, &about, out, err)) ||
            err_add(err, "open the cluster's CA");
 }

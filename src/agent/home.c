@@ -162,7 +162,8 @@ static bool unwrap(struct vm *vm, const struct envelope *envelope, struct secret
     const struct envelope_about expected = about_of(vm);
     struct key *key = NULL;
 
-    return (agent_key(vm->agent, &key, err) && key_unwrap(key, envelope, &expected, out, err)) ||
+    return (agent_key_for(vm->agent, envelope_about(envelope), &key, err) &&
+            key_unwrap(key, envelope, &expected, out, err)) ||
            err_add(err, "open the envelope of VM '%s'", vm->uuid);
 }
 
@@ -173,7 +174,7 @@ static bool wrap_and_prove(struct vm *vm, struct err *err)
     struct envelope_about about = about_of(vm);
     struct key *key = NULL;
 
-    about.kek_id = vm->agent->host.kek;
+    about.kek_id = vm->agent->host.provider.kek;
     about.generation = 1;
     if (!agent_key(vm->agent, &key, err) || !key_wrap(key, &about, vm->key, &envelope, err) ||
         !unwrap(vm, envelope, &again, err)) {
@@ -181,7 +182,7 @@ static bool wrap_and_prove(struct vm *vm, struct err *err)
     }
     if (!secret_equal(vm->key, again)) {
         return err_set(err, ERR_CLASH, "key provider '%s' gives another key back",
-                       vm->agent->host.provider_name);
+                       vm->agent->host.provider.name);
     }
     vm->envelope = text_copy(envelope_text(envelope));
     return true;

@@ -19,10 +19,23 @@ static const struct {
     {"store_type", offsetof(struct host, store_type)},
     {"store_name", offsetof(struct host, store_name)},
     {"store_network", offsetof(struct host, store_network)},
-    {"provider_name", offsetof(struct host, provider_name)},
-    {"provider_type", offsetof(struct host, provider_type)},
-    {"provider_tpm", offsetof(struct host, provider_tpm)},
-    {"kek", offsetof(struct host, kek)},
+    {"provider_name", offsetof(struct host, provider.name)},
+    {"provider_type", offsetof(struct host, provider.type)},
+    {"provider_tpm", offsetof(struct host, provider.tpm)},
+    {"provider_folder", offsetof(struct host, provider.folder)},
+    {"kek", offsetof(struct host, provider.kek)},
+    {"kek_made", offsetof(struct host, provider.made)},
+    {"next_name", offsetof(struct host, next.name)},
+    {"next_type", offsetof(struct host, next.type)},
+    {"next_tpm", offsetof(struct host, next.tpm)},
+    {"next_folder", offsetof(struct host, next.folder)},
+    {"next_label", offsetof(struct host, next_label)},
+    {"old_name", offsetof(struct host, old.name)},
+    {"old_type", offsetof(struct host, old.type)},
+    {"old_tpm", offsetof(struct host, old.tpm)},
+    {"old_folder", offsetof(struct host, old.folder)},
+    {"old_kek", offsetof(struct host, old.kek)},
+    {"old_kek_made", offsetof(struct host, old.made)},
 };
 
 static char **field_of(struct host *host, size_t i)
@@ -41,6 +54,18 @@ void host_set(char **field, const char *value)
 
     free(*field);
     *field = copy;
+}
+
+void host_provider_take(struct host_provider *to, struct host_provider *from)
+{
+    free(to->name);
+    free(to->type);
+    free(to->tpm);
+    free(to->folder);
+    free(to->kek);
+    free(to->made);
+    *to = *from;
+    *from = (struct host_provider){0};
 }
 
 bool host_load(const char *folder, struct host *out, struct err *err)

@@ -13,6 +13,19 @@
 
 #define HOST_FOLDER "/var/lib/quoin"
 
+/* The state of a key provider on this host lies in one of two folders, so that a move has a place
+ * for the new one while the old one still opens what it wrapped. */
+#define HOST_PROVIDER_FOLDER "provider"
+#define HOST_OTHER_FOLDER    "provider.2"
+
+/* A key provider and its KEK, as this host uses them. */
+struct host_provider {
+    char *name, *type, *tpm;
+    char *folder; /* under the host's; one of the two above */
+    char *kek;    /* NULL: none was made yet */
+    char *made;   /* when this host came to know it, RFC 3339 in UTC */
+};
+
 /* Strings are owned and may be NULL while the host is not that far. */
 struct host {
     char *folder;
@@ -20,8 +33,11 @@ struct host {
     char *name, *address;
     char *store_type, *store_name, *store_network;
     int store_replicas;
-    bool holes_proven; /* store.holes passed: whole zero objects may be skipped */
-    char *provider_name, *provider_type, *provider_tpm, *kek;
+    bool holes_proven;             /* store.holes passed: whole zero objects may be skipped */
+    struct host_provider provider; /* what is wrapped now is wrapped by this */
+    struct host_provider next; /* a new KEK is about to be made: its label is known, it is not */
+    char *next_label;
+    struct host_provider old; /* being left: envelopes may still be under its KEK; kek NULL: none */
 };
 
 /* A host that is part of nothing yet is no error: cluster_id is NULL then. */
@@ -37,5 +53,7 @@ struct host host_copy(const struct host *host);
 void host_clear(struct host *host);
 /* Replaces an owned string. */
 void host_set(char **field, const char *value);
+/* Takes every string of `from` into `to`; `from` is empty afterwards. */
+void host_provider_take(struct host_provider *to, struct host_provider *from);
 
 #endif

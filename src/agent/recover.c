@@ -31,6 +31,6 @@ bool recover_keys(struct agent *agent, const struct secret *body, struct err *er
         return false;
     }
     agent_key_close(agent);
-    return backup_restore(agent->provider_folder, &conf, agent->host.cluster_id, end + 1,
+    return backup_restore(agent->provider.folder, &conf, agent->host.cluster_id, end + 1,
                           secret_size(body) - length - 1, password, err);
 }

@@ -91,6 +91,22 @@ static void answer_proof(struct request *request, void *context)
     end_lines(request, "proof", made, &making, &err);
 }
 
+/* ?after=N&source=UUID, both as an earlier answer gave them; without them all that there is. */
+static void answer_events(struct request *request, void *context)
+{
+    struct agent *agent = context;
+    const char *after = request_query(request, "after");
+    AUTO(drop_json)
+    json_t *answer = audit_after(agent->audit, request_query(request, "source"),
+                                 after ? strtoull(after, NULL, 10) : 0);
+
+    pthread_mutex_lock(&agent->state);
+    json_object_set_new(answer, "host",
+                        agent->host.name ? json_string(agent->host.name) : json_null());
+    pthread_mutex_unlock(&agent->state);
+    reply_json(request, 200, answer);
+}
+
 static void answer_status(struct request *request, void *context)
 {
     AUTO(drop_json) json_t *status = status_make(context);
@@ -133,11 +149,11 @@ static bool backup(struct agent *agent, const struct secret *password, char **ou
 {
     const struct hostseal_conf conf = agent_hostseal_conf(agent);
 
-    if (!agent->host.provider_type || strcmp(agent->host.provider_type, "native") != 0) {
+    if (!agent->host.provider.type || strcmp(agent->host.provider.type, "native") != 0) {
         err_set(err, ERR_ABSENT, "there is no native key provider on this host");
         return err_mend(err, "an external key provider is backed up where it runs");
     }
-    return backup_make(agent->provider_folder, &conf, agent->host.cluster_id, password, out, err);
+    return backup_make(agent->provider.folder, &conf, agent->host.cluster_id, password, out, err);
 }
 
 static void answer_backup(struct request *request, void *context)
@@ -170,7 +186,7 @@ static void answer_backup_fetched(struct request *request, void *context)
     struct err err = {0};
 
     pthread_mutex_lock(&agent->work);
-    bool told = backup_fetched(agent->provider_folder, &err);
+    bool told = backup_fetched(agent->provider.folder, &err);
     pthread_mutex_unlock(&agent->work);
     if (told) {
         reply_empty(request);
@@ -203,6 +219,7 @@ static void answer_recover(struct request *request, void *context)
 
 static const struct route routes[] = {
     {"GET", "/v1/status", ROLE_LOCAL | ROLE_HOST | ROLE_MANAGER, 0, answer_status},
+    {"GET", "/v1/events", ROLE_LOCAL | ROLE_MANAGER, 0, answer_events},
     {"POST", "/v1/steps", ROLE_LOCAL, ORDER_MAX, answer_step},
     {"PUT", "/v1/vms/{vm}/disks/{disk}", ROLE_LOCAL, ROUTE_NO_CEILING, answer_pour},
     {"POST", "/v1/vms/{vm}/proof", ROLE_LOCAL, BLOCKS_MAX_BYTES, answer_proof},

@@ -67,17 +67,19 @@ void status_add_rest(const char *provider_folder, json_t *object)
 
 static json_t *provider_json(struct agent *agent, const struct host *host)
 {
-    AUTO(drop_free) char *folder = text_make("%s/provider", host->folder);
+    AUTO(drop_free)
+    char *folder = text_make("%s/%s", host->folder,
+                             host->provider.folder ? host->provider.folder : HOST_PROVIDER_FOLDER);
 
-    if (!host->provider_type) {
+    if (!host->provider.type) {
         return json_null();
     }
     pthread_mutex_lock(&agent->state);
-    bool open = agent->key != NULL;
+    bool open = agent->provider.key != NULL;
     pthread_mutex_unlock(&agent->state);
     json_t *object =
-        json_pack("{s:s, s:s, s:s?, s:s}", "name", host->provider_name, "type", host->provider_type,
-                  "kek", host->kek, "state", open ? "open" : "closed");
+        json_pack("{s:s, s:s, s:s?, s:s}", "name", host->provider.name, "type", host->provider.type,
+                  "kek", host->provider.kek, "state", open ? "open" : "closed");
 
     status_add_rest(folder, object);
     return object;

@@ -26,21 +26,21 @@ static bool take_conf(struct agent *agent, const json_t *params, struct err *err
         !json_get_string(params, "type", 16, &type, err) || !tpm_mode_of(tpm, &mode, err)) {
         return false;
     }
-    bool other = host->provider_name &&
-                 (strcmp(host->provider_name, name) != 0 || strcmp(host->provider_type, type) != 0);
+    bool other = host->provider.name &&
+                 (strcmp(host->provider.name, name) != 0 || strcmp(host->provider.type, type) != 0);
 
-    if (other && host->kek) {
+    if (other && host->provider.kek) {
         err_set(err, ERR_CLASH, "the key provider here is '%s' (%s), not '%s' (%s)",
-                host->provider_name, host->provider_type, name, type);
+                host->provider.name, host->provider.type, name, type);
         return err_mend(err, "name the provider that this cluster was deployed with");
     }
     if (other) {
         agent_key_close(agent);
     }
     pthread_mutex_lock(&agent->state);
-    take(&host->provider_name, name);
-    take(&host->provider_type, type);
-    take(&host->provider_tpm, tpm);
+    take(&host->provider.name, name);
+    take(&host->provider.type, type);
+    take(&host->provider.tpm, tpm);
     pthread_mutex_unlock(&agent->state);
     return agent_save(agent, err);
 }
@@ -62,10 +62,10 @@ static bool open_given(struct agent *agent, const json_t *params, struct err *er
     for (size_t i = 0; i < json_array_size(list); i++) {
         servers[i] = json_string_value(json_array_get(list, i));
     }
-    const struct provider_conf conf = {.name = host->provider_name,
-                                       .type = host->provider_type,
+    const struct provider_conf conf = {.name = host->provider.name,
+                                       .type = host->provider.type,
                                        .cluster = host->cluster_id,
-                                       .folder = agent->provider_folder,
+                                       .folder = agent->provider.folder,
                                        .host = agent_hostseal_conf(agent),
                                        .servers = servers,
                                        .ca = json_string_or(params, "ca", NULL),
@@ -80,7 +80,7 @@ static bool open_given(struct agent *agent, const json_t *params, struct err *er
     key_close(key);
     secret_free(TAKE(agent->private_key));
     secret_free(TAKE(agent->password));
-    return opened || err_add(err, "open key provider '%s'", host->provider_name);
+    return opened || err_add(err, "open key provider '%s'", host->provider.name);
 }
 
 static bool make_kek(struct agent *agent, struct key *key, struct making *making, struct err *err)
@@ -88,14 +88,14 @@ static bool make_kek(struct agent *agent, struct key *key, struct making *making
     AUTO(drop_free) char *label = text_make("quoin %s", agent->host.cluster);
     AUTO(drop_free) char *kek = NULL;
 
-    if (agent->host.kek) {
+    if (agent->host.provider.kek) {
         return true;
     }
     if (!key_kek_make(key, label, &kek, err)) {
         return false;
     }
     pthread_mutex_lock(&agent->state);
-    host_set(&agent->host.kek, kek);
+    host_set(&agent->host.provider.kek, kek);
     pthread_mutex_unlock(&agent->state);
     making->changed = true;
     return agent_save(agent, err);
@@ -115,8 +115,8 @@ bool step_provider_open(struct agent *agent, struct making *making, struct err *
     if (!key_prove(key, err) || !make_kek(agent, key, making, err) || !key_look(key, &look, err)) {
         return false;
     }
-    json_object_set_new(look, "kek", json_string(agent->host.kek));
-    status_add_rest(agent->provider_folder, look);
+    json_object_set_new(look, "kek", json_string(agent->host.provider.kek));
+    status_add_rest(agent->provider.folder, look);
     making->result = look;
     return true;
 }
@@ -126,11 +126,11 @@ static bool retire_kek(struct agent *agent, struct err *err)
 {
     struct key *key = NULL;
 
-    if (!agent->host.kek || strcmp(agent->host.provider_type, "native") == 0) {
+    if (!agent->host.provider.kek || strcmp(agent->host.provider.type, "native") == 0) {
         return true;
     }
-    if (!agent_key(agent, &key, err) || !key_kek_retire(key, agent->host.kek, err)) {
-        err_add(err, "retire the KEK %s", agent->host.kek);
+    if (!agent_key(agent, &key, err) || !key_kek_retire(key, agent->host.provider.kek, err)) {
+        err_add(err, "retire the KEK %s", agent->host.provider.kek);
         return err_mend(err, "run the same command again when the key provider answers");
     }
     return true;
@@ -149,7 +149,7 @@ bool step_provider_remove(struct agent *agent, struct making *making, struct err
     }
     agent_key_close(agent);
     /* Overwritten, not only unlinked; what another type of provider left goes with the folder. */
-    if (!native_destroy(agent->provider_folder, err) || !hostseal_remove(tls, err)) {
+    if (!native_destroy(agent->provider.folder, err) || !hostseal_remove(tls, err)) {
         return false;
     }
     for (size_t i = 0; i < COUNT_OF(files); i++) {

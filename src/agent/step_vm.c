@@ -84,8 +84,8 @@ static bool make_config(const char *vm, const json_t *params, json_t **out, stru
 static json_t *sealed_json(const struct vm *vm)
 {
     /* A copy: it is written out when another step may be at work already. */
-    return json_pack("{s:s, s:s, s:o}", "vm", vm->uuid, "kek", vm->agent->host.kek, "disks",
-                     json_deep_copy(json_object_get(vm->config, "disks")));
+    return json_pack("{s:s, s:s, s:o}", "vm", vm->uuid, "kek", vm->agent->host.provider.kek,
+                     "disks", json_deep_copy(json_object_get(vm->config, "disks")));
 }
 
 bool step_vm_seal(struct agent *agent, struct making *making, struct err *err)

@@ -15,6 +15,11 @@
  */
 void log_begin(const char *program, int level);
 void log_say(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same with fields for those who search the journal: name, value, name, value, NULL; at most
+ * LOG_MAX_FIELDS of them. */
+#define LOG_MAX_FIELDS 8
+void log_fields(int priority, const char *const *fields, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* "what; remedy" at LOG_ERR. */
 void log_err(const struct err *err);
 

@@ -40,13 +40,12 @@ static void what_is_saved_is_loaded(void **state)
 {
     AUTO(host_clear) struct host host = {0};
     AUTO(host_clear) struct host again = {0};
-    char **const fields[] = {&host.store_type,
-                             &host.store_name,
-                             &host.store_network,
-                             &host.provider_name,
-                             &host.provider_type,
-                             &host.provider_tpm,
-                             &host.kek};
+    char **const fields[] = {&host.store_type,    &host.store_name,      &host.store_network,
+                             &host.provider.name, &host.provider.type,   &host.provider.tpm,
+                             &host.provider.kek,  &host.provider.folder, &host.provider.made,
+                             &host.next.name,     &host.next.folder,     &host.next_label,
+                             &host.old.name,      &host.old.type,        &host.old.tpm,
+                             &host.old.folder,    &host.old.kek};
     struct err err = {0};
 
     (void)state;
@@ -66,13 +65,12 @@ static void what_is_saved_is_loaded(void **state)
     assert_string_equal(again.datacenter, "fra1");
     assert_string_equal(again.name, "h1");
     assert_string_equal(again.address, "127.0.0.1");
-    char *const read[] = {again.store_type,
-                          again.store_name,
-                          again.store_network,
-                          again.provider_name,
-                          again.provider_type,
-                          again.provider_tpm,
-                          again.kek};
+    char *const read[] = {again.store_type,    again.store_name,      again.store_network,
+                          again.provider.name, again.provider.type,   again.provider.tpm,
+                          again.provider.kek,  again.provider.folder, again.provider.made,
+                          again.next.name,     again.next.folder,     again.next_label,
+                          again.old.name,      again.old.type,        again.old.tpm,
+                          again.old.folder,    again.old.kek};
 
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
         assert_string_equal(read[i], *fields[i]);

@@ -63,7 +63,7 @@ static void a_running_host_says_what_the_protocol_says(void **state)
     assert_string_equal(json_string_or(vm, "id", ""), vm_uuid("mgr"));
     assert_string_equal(json_string_or(vm, "state", ""), "running");
     assert_true(json_is_true(json_object_get(vm, "encrypted")));
-    assert_string_equal(json_string_or(vm, "kek", ""), world.agent.host.kek);
+    assert_string_equal(json_string_or(vm, "kek", ""), world.agent.host.provider.kek);
     assert_int_equal(json_integer_value(json_object_get(vm, "generation")),
                      vm_here("mgr")->generation);
     assert_int_equal(json_integer_value(json_object_get(vm, "since")), 1700000000);

@@ -124,13 +124,13 @@ static void provider_open_twice_changes_nothing_the_second_time(void **state)
 {
     (void)state;
     assert_true(step_do("provider.open", provider_params()));
-    AUTO(drop_free) char *kek = text_copy(world.agent.host.kek);
+    AUTO(drop_free) char *kek = text_copy(world.agent.host.provider.kek);
 
     assert_false(step_do("provider.open", provider_params()));
-    assert_string_equal(world.agent.host.kek, kek);
+    assert_string_equal(world.agent.host.provider.kek, kek);
     world_restart();
     assert_false(step_do("provider.open", provider_params()));
-    assert_string_equal(world.agent.host.kek, kek);
+    assert_string_equal(world.agent.host.provider.kek, kek);
 }
 
 static void provider_open_tells_kek_and_how_it_is_sealed(void **state)
@@ -139,7 +139,7 @@ static void provider_open_tells_kek_and_how_it_is_sealed(void **state)
     AUTO(drop_outcome) struct outcome opened = step_try("provider.open", provider_params());
 
     assert_true(opened.made);
-    assert_string_equal(json_string_or(opened.result, "kek", ""), world.agent.host.kek);
+    assert_string_equal(json_string_or(opened.result, "kek", ""), world.agent.host.provider.kek);
     assert_string_equal(json_string_or(opened.result, "sealed_by", ""), "file");
     assert_true(json_is_false(json_object_get(opened.result, "backup_fetched")));
 }
@@ -152,7 +152,7 @@ static void another_provider_than_the_one_that_is_here_is_refused(void **state)
     make_provider();
     json_object_set_new(params, "name", json_string("other"));
     step_refused("provider.open", params, ERR_CLASH);
-    assert_string_equal(world.agent.host.provider_name, "corp");
+    assert_string_equal(world.agent.host.provider.name, "corp");
     assert_false(step_do("provider.open", provider_params()));
 }
 
@@ -237,9 +237,9 @@ static void the_keys_go_last(void **state)
     assert_true(step_do("vm.remove", this_vm()));
     step_refused("provider.remove", json_object(), ERR_CLASH);
     assert_true(step_do("store.remove", json_object()));
-    assert_true(file_exists(world.agent.provider_folder));
+    assert_true(file_exists(world.agent.provider.folder));
     assert_true(step_do("provider.remove", json_object()));
-    assert_false(file_exists(world.agent.provider_folder));
+    assert_false(file_exists(world.agent.provider.folder));
     assert_null(world.agent.host.cluster_id);
 }
 

@@ -118,7 +118,7 @@ static void vm_seal_tells_the_vm_and_its_kek(void **state)
 
     assert_true(sealed.made);
     assert_string_equal(json_string_or(sealed.result, "vm", ""), vm_uuid("mgr"));
-    assert_string_equal(json_string_or(sealed.result, "kek", ""), world.agent.host.kek);
+    assert_string_equal(json_string_or(sealed.result, "kek", ""), world.agent.host.provider.kek);
 }
 
 static void a_vm_that_could_not_be_sealed_is_not_there(void **state)

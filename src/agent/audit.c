@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/audit.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/base.h"
+
+#define MAX_WHY 200
+#define AT_SIZE 21 /* RFC 3339 in UTC and a NUL */
+
+struct event {
+    uint64_t id; /* 1 and up; 0: this place of the ring is empty */
+    time_t at;
+    unsigned times;
+    char verb[16];
+    char kek[ENVELOPE_MAX_KEK_ID + 1];
+    char purpose[ENVELOPE_MAX_PURPOSE + 1];
+    char vm[UUID_SIZE];
+    const char *result; /* "done", or the kind of the failure */
+    char why[MAX_WHY];
+};
+
+struct audit {
+    pthread_mutex_t lock;
+    char source[UUID_SIZE];
+    uint64_t next;
+    struct event ring[AUDIT_EVENTS]; /* number n lies at n % AUDIT_EVENTS */
+};
+
+struct audit *audit_new(void)
+{
+    struct audit *audit = text_room(1, sizeof(*audit));
+
+    pthread_mutex_init(&audit->lock, NULL);
+    uuid_make(audit->source);
+    audit->next = 1;
+    return audit;
+}
+
+void audit_free(struct audit *audit)
+{
+    if (audit) {
+        pthread_mutex_destroy(&audit->lock);
+        free(audit);
+    }
+}
+
+static struct event event_of(const struct key_use *use)
+{
+    struct event event = {
+        .at = time(NULL), .times = 1, .result = use->err ? err_kind_name(use->err->kind) : "done"};
+
+    (void)snprintf(event.verb, sizeof(event.verb), "%s", use->verb);
+    (void)snprintf(event.kek, sizeof(event.kek), "%s", use->kek_id);
+    (void)snprintf(event.purpose, sizeof(event.purpose), "%s", use->purpose);
+    (void)snprintf(event.vm, sizeof(event.vm), "%s", use->vm);
+    (void)snprintf(event.why, sizeof(event.why), "%.*s", MAX_WHY - 1,
+                   use->err ? use->err->what : "");
+    return event;
+}
+
+static bool same(const struct event *a, const struct event *b)
+{
+    return strcmp(a->verb, b->verb) == 0 && strcmp(a->kek, b->kek) == 0 &&
+           strcmp(a->purpose, b->purpose) == 0 && strcmp(a->vm, b->vm) == 0 &&
+           strcmp(a->result, b->result) == 0;
+}
+
+/* The same failure of this minute, or NULL. */
+static struct event *repeated(struct audit *audit, const struct event *event)
+{
+    for (uint64_t id = audit->next - 1; id > 0 && id + AUDIT_EVENTS >= audit->next; id--) {
+        struct event *past = &audit->ring[id % AUDIT_EVENTS];
+
+        if (past->at + AUDIT_FOLD_SECONDS <= event->at || past->at > event->at) {
+            return NULL;
+        }
+        if (same(past, event)) {
+            return past;
+        }
+    }
+    return NULL;
+}
+
+/* False: it is one that is told already. */
+static bool keep(struct audit *audit, struct event *event, bool failed)
+{
+    pthread_mutex_lock(&audit->lock);
+    struct event *past = failed ? repeated(audit, event) : NULL;
+
+    if (past) {
+        past->times++;
+    } else {
+        event->id = audit->next++;
+        audit->ring[event->id % AUDIT_EVENTS] = *event;
+    }
+    pthread_mutex_unlock(&audit->lock);
+    return !past;
+}
+
+void audit_key(void *audit, const struct key_use *use)
+{
+    struct event event = event_of(use);
+
+    if (!keep(audit, &event, use->err != NULL)) {
+        return;
+    }
+    const char *const fields[] = {
+        "QUOIN_EVENT",  "key",        "QUOIN_VERB", event.verb,      "QUOIN_KEK",
+        event.kek,      "QUOIN_VM",   event.vm,     "QUOIN_PURPOSE", event.purpose,
+        "QUOIN_RESULT", event.result, NULL};
+
+    log_fields(use->err ? LOG_WARNING : LOG_INFO, fields, "key %s: KEK %s, %s %s: %s", use->verb,
+               use->kek_id, use->purpose, use->vm, use->err ? use->err->what : "done");
+}
+
+static json_t *event_json(const struct event *event)
+{
+    char at[AT_SIZE] = "";
+    struct tm parts;
+
+    gmtime_r(&event->at, &parts);
+    if (strftime(at, sizeof(at), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) {
+        at[0] = '\0'; /* a year of five digits */
+    }
+    return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s*, s:i}", "id",
+                     (json_int_t)event->id, "at", at, "kind", "key", "verb", event->verb, "kek",
+                     event->kek, "purpose", event->purpose, "vm", event->vm, "result",
+                     event->result, "why", event->why[0] ? event->why : NULL, "times",
+                     (int)event->times);
+}
+
+json_t *audit_after(struct audit *audit, const char *source, uint64_t after)
+{
+    json_t *events = json_array();
+
+    pthread_mutex_lock(&audit->lock);
+    uint64_t oldest = audit->next > AUDIT_EVENTS ? audit->next - AUDIT_EVENTS : 1;
+    uint64_t from = source && strcmp(source, audit->source) == 0 ? after + 1 : 1;
+    bool lost = from < oldest;
+    uint64_t id = lost ? oldest : from;
+
+    for (; id < audit->next && json_array_size(events) < AUDIT_MAX_ANSWER; id++) {
+        json_array_append_new(events, event_json(&audit->ring[id % AUDIT_EVENTS]));
+    }
+    json_t *answer = json_pack("{s:s, s:I, s:b, s:o}", "source", audit->source, "next",
+                               (json_int_t)(id - 1), "lost", lost, "events", events);
+    pthread_mutex_unlock(&audit->lock);
+    return answer;
+}

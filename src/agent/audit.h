@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The audit: every use of a KEK on this host, whether it worked or not. An event goes to the
+ * journal, with fields (QUOIN_EVENT=key, QUOIN_VERB, QUOIN_KEK, QUOIN_PURPOSE, QUOIN_VM,
+ * QUOIN_RESULT), and into a ring of the last ones, which the manager asks for: GET /v1/events. The
+ * journal is the record; the ring is forgotten with the agent. No secret is in an event.
+ *
+ * A failure that repeats (a host that waits for its key server tries for ever) is one event that
+ * counts how often, once a minute at most. What worked is never folded.
+ */
+#ifndef QUOIN_AGENT_AUDIT_H
+#define QUOIN_AGENT_AUDIT_H
+
+#include <stdint.h>
+
+#include "key/key.h"
+
+/* 300 bytes each; a rotation of a hundred VMs makes six hundred. */
+#define AUDIT_EVENTS 2048u
+/* In one answer, so that it stays below what a client takes. */
+#define AUDIT_MAX_ANSWER 512u
+/* Repeated failures become one event for so long. */
+#define AUDIT_FOLD_SECONDS 60
+
+struct audit;
+
+struct audit *audit_new(void);
+void audit_free(struct audit *audit);
+DROP(audit, struct audit *, audit_free);
+/* For key_listen: `audit` is a struct audit. From any thread. */
+void audit_key(void *audit, const struct key_use *use);
+/* {"source":UUID,"next":n,"lost":bool,"events":[{"id","at","kind":"key","verb","kek","purpose",
+ * "vm","result","why","times"}]}: the oldest AUDIT_MAX_ANSWER of those whose id is above `after`. A
+ * `source` (or NULL) that is not this ring's: ids began anew, so all. `lost`: some that were asked
+ * for are not in the ring any more. A new reference. From any thread. */
+json_t *audit_after(struct audit *audit, const char *source, uint64_t after);
+
+#endif
