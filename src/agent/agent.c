@@ -47,26 +47,10 @@ char *agent_path(const struct agent *agent, const char *name)
     return text_make("%s/%s", agent->host.folder, name);
 }
 
-struct store_conf agent_store_conf(const struct agent *agent, struct store_monitor *monitor)
-{
-    const struct host *host = &agent->host;
-
-    *monitor = (struct store_monitor){.host = host->name, .address = host->address};
-    return (struct store_conf){.cluster = host->cluster_id,
-                               .name = host->store_name,
-                               .network = host->store_network,
-                               .host = host->name,
-                               .address = host->address,
-                               .monitors = monitor,
-                               .monitor_count = 1,
-                               .replicas = (unsigned)host->store_replicas,
-                               .root = ""};
-}
-
 bool agent_store(struct agent *agent, struct store **out, struct err *err)
 {
-    struct store_monitor monitor;
-    const struct store_conf conf = agent_store_conf(agent, &monitor);
+    struct store_monitor monitors[STORE_MAX_MONITORS];
+    const struct store_conf conf = host_store_conf(&agent->host, monitors);
 
     if (!agent->host.store_type) {
         return err_set(err, ERR_ABSENT, "this host has no datastore yet");

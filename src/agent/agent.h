@@ -68,8 +68,6 @@ bool agent_store(struct agent *agent, struct store **out, struct err *err);
 void agent_store_close(struct agent *agent);
 /* The hypervisor, opened when it is not; under `work`. Borrowed. */
 bool agent_hv(struct agent *agent, struct hv **out, struct err *err);
-/* This host's part of the datastore as store/ wants it. Strings stay the host's. */
-struct store_conf agent_store_conf(const struct agent *agent, struct store_monitor *monitor);
 struct hostseal_conf agent_hostseal_conf(const struct agent *agent);
 /* What the keeper waits for; NULL: nothing. */
 void agent_wait_for(struct agent *agent, const char *what);

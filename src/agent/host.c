@@ -68,6 +68,50 @@ void host_provider_take(struct host_provider *to, struct host_provider *from)
     *from = (struct host_provider){0};
 }
 
+bool host_monitors_check(const json_t *monitors, struct err *err)
+{
+    const char *name, *address;
+
+    if (!json_is_array(monitors) || json_array_size(monitors) == 0 ||
+        json_array_size(monitors) > STORE_MAX_MONITORS) {
+        return err_set(err, ERR_INPUT, "a datastore has 1 to %d monitors", STORE_MAX_MONITORS);
+    }
+    for (size_t i = 0; i < json_array_size(monitors); i++) {
+        const json_t *monitor = json_array_get(monitors, i);
+
+        if (!json_get_string(monitor, "host", NAME_MAX_BYTES, &name, err) ||
+            !json_get_string(monitor, "address", NAME_MAX_BYTES, &address, err)) {
+            return err_add(err, "monitors[%zu]", i);
+        }
+    }
+    return true;
+}
+
+struct store_conf host_store_conf(const struct host *host,
+                                  struct store_monitor monitors[STORE_MAX_MONITORS])
+{
+    size_t count = json_array_size(host->monitors);
+
+    for (size_t i = 0; i < count; i++) {
+        const json_t *monitor = json_array_get(host->monitors, i);
+
+        monitors[i] = (struct store_monitor){.host = json_string_or(monitor, "host", ""),
+                                             .address = json_string_or(monitor, "address", "")};
+    }
+    if (count == 0) {
+        monitors[count++] = (struct store_monitor){.host = host->name, .address = host->address};
+    }
+    return (struct store_conf){.cluster = host->cluster_id,
+                               .name = host->store_name,
+                               .network = host->store_network,
+                               .host = host->name,
+                               .address = host->address,
+                               .monitors = monitors,
+                               .monitor_count = count,
+                               .replicas = (unsigned)host->store_replicas,
+                               .root = ""};
+}
+
 bool host_load(const char *folder, struct host *out, struct err *err)
 {
     AUTO(host_clear) struct host host = {.folder = text_copy(folder)};
@@ -90,6 +134,13 @@ bool host_load(const char *folder, struct host *out, struct err *err)
     }
     host.store_replicas = (int)json_integer_value(json_object_get(object, "store_replicas"));
     host.holes_proven = json_is_true(json_object_get(object, "holes_proven"));
+    host.member = json_is_true(json_object_get(object, "member"));
+    if (json_object_get(object, "monitors")) {
+        if (!host_monitors_check(json_object_get(object, "monitors"), err)) {
+            return err_add(err, "what this host is part of, '%s'", path);
+        }
+        host.monitors = json_incref(json_object_get(object, "monitors"));
+    }
     *out = host;
     host = (struct host){0};
     return true;
@@ -108,6 +159,10 @@ bool host_save(const struct host *host, struct err *err)
     }
     json_object_set_new(object, "store_replicas", json_integer(host->store_replicas));
     json_object_set_new(object, "holes_proven", json_boolean(host->holes_proven));
+    json_object_set_new(object, "member", json_boolean(host->member));
+    if (host->monitors) {
+        json_object_set(object, "monitors", host->monitors);
+    }
     AUTO(drop_free) char *bytes = json_write(object);
 
     return file_make_folder(host->folder, 0700, err) &&
@@ -174,6 +229,7 @@ struct host host_copy(const struct host *host)
     struct host from = *host, copy = *host;
 
     copy.folder = text_copy(host->folder);
+    copy.monitors = json_deep_copy(host->monitors);
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
         *field_of(&copy, i) = text_copy(*field_of(&from, i));
     }
@@ -186,5 +242,6 @@ void host_clear(struct host *host)
         free(*field_of(host, i));
     }
     free(host->folder);
+    json_decref(host->monitors);
     *host = (struct host){0};
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "base/base.h"
+#include "store/store.h"
 
 #define HOST_FOLDER "/var/lib/quoin"
 
@@ -33,7 +34,9 @@ struct host {
     char *name, *address;
     char *store_type, *store_name, *store_network;
     int store_replicas;
-    bool holes_proven;             /* store.holes passed: whole zero objects may be skipped */
+    json_t *monitors;  /* [{"host","address"}]: what should be; NULL: this host alone */
+    bool member;       /* this host has all that the cluster needs of one: it can let others in */
+    bool holes_proven; /* store.holes passed: whole zero objects may be skipped */
     struct host_provider provider; /* what is wrapped now is wrapped by this */
     struct host_provider next; /* a new KEK is about to be made: its label is known, it is not */
     char *next_label;
@@ -51,6 +54,12 @@ bool host_leave(struct host *host, struct err *err);
 /* Every string copied. */
 struct host host_copy(const struct host *host);
 void host_clear(struct host *host);
+/* This host's part of the datastore as store/ wants it. Strings stay the host's, `monitors` is the
+ * caller's room. */
+struct store_conf host_store_conf(const struct host *host,
+                                  struct store_monitor monitors[STORE_MAX_MONITORS]);
+/* [{"host","address"}], one to STORE_MAX_MONITORS of them. ERR_INPUT. */
+bool host_monitors_check(const json_t *monitors, struct err *err);
 /* Replaces an owned string. */
 void host_set(char **field, const char *value);
 /* Takes every string of `from` into `to`; `from` is empty afterwards. */

@@ -25,16 +25,8 @@ static json_t *store_json(const struct host *host)
 {
     const struct store_backend *backend = NULL;
     struct store_health health = {.state = STORE_AWAY};
-    const struct store_monitor monitor = {.host = host->name, .address = host->address};
-    const struct store_conf conf = {.cluster = host->cluster_id,
-                                    .name = host->store_name,
-                                    .network = host->store_network,
-                                    .host = host->name,
-                                    .address = host->address,
-                                    .monitors = &monitor,
-                                    .monitor_count = 1,
-                                    .replicas = (unsigned)host->store_replicas,
-                                    .root = ""};
+    struct store_monitor monitors[STORE_MAX_MONITORS];
+    const struct store_conf conf = host_store_conf(host, monitors);
     struct err ignored = {0};
 
     if (!host->store_type || !store_backend_find(host->store_type, &backend, &ignored)) {
@@ -47,8 +39,16 @@ static json_t *store_json(const struct host *host)
                   health.reasons, "bytes_total", (json_int_t)health.bytes_total, "bytes_used",
                   (json_int_t)health.bytes_used, "replicas", host->store_replicas);
 
+    json_object_update_missing_new(
+        object,
+        json_pack("{s:i, s:i, s:i, s:b, s:b, s:b, s:f, s:f}", "monitors", (int)health.monitors,
+                  "monitors_in_quorum", (int)health.monitors_in_quorum, "copies",
+                  (int)health.copies, "copies_on_hosts", health.copies_on_hosts, "available",
+                  health.available, "clean", health.clean, "degraded", health.degraded, "misplaced",
+                  health.misplaced));
     json_object_set_new(object, "osds",
                         health.members ? json_incref(health.members) : json_array());
+    json_object_set_new(object, "hosts", health.hosts ? json_incref(health.hosts) : json_array());
     store_health_clear(&health);
     return object;
 }
@@ -172,6 +172,7 @@ json_t *status_make(struct agent *agent)
                         joined ? json_pack("{s:s, s:s, s:s}", "id", host.cluster_id, "name",
                                            host.cluster, "datacenter", host.datacenter)
                                : json_null());
+    json_object_set_new(status, "member", json_boolean(host.member));
     json_object_set_new(status, "datastore", joined ? store_json(&host) : json_null());
     json_object_set_new(status, "provider", joined ? provider_json(agent, &host) : json_null());
     json_object_set_new(status, "vms", vms_json(agent));

@@ -31,6 +31,15 @@ bool step_make(struct agent *agent, const json_t *order, struct making *making, 
 
 bool step_provider_open(struct agent *agent, struct making *making, struct err *err);
 bool step_provider_remove(struct agent *agent, struct making *making, struct err *err);
+bool step_provider_import(struct agent *agent, struct making *making, struct err *err);
+bool step_agent_request(struct agent *agent, struct making *making, struct err *err);
+bool step_ca_sign(struct agent *agent, struct making *making, struct err *err);
+bool step_host_share(struct agent *agent, struct making *making, struct err *err);
+bool step_store_join(struct agent *agent, struct making *making, struct err *err);
+bool step_store_settle(struct agent *agent, struct making *making, struct err *err);
+bool step_store_monitor(struct agent *agent, struct making *making, struct err *err);
+bool step_store_spread(struct agent *agent, struct making *making, struct err *err);
+bool step_store_leave(struct agent *agent, struct making *making, struct err *err);
 bool step_ca_make(struct agent *agent, struct making *making, struct err *err);
 bool step_agent_enrol(struct agent *agent, struct making *making, struct err *err);
 bool step_store_begin(struct agent *agent, struct making *making, struct err *err);

@@ -2,6 +2,7 @@
 /* The key provider on this host: proven by a real round trip, its KEK made or found. */
 #include <string.h>
 
+#include "agent/share.h"
 #include "agent/status.h"
 #include "agent/step.h"
 #include "key/native.h"
@@ -101,18 +102,32 @@ static bool make_kek(struct agent *agent, struct key *key, struct making *making
     return agent_save(agent, err);
 }
 
+/* The first host makes the KEK; a further one has a parcel from another, and takes the cluster's:
+ * it opens what that host wrapped, or it has another provider and is refused. */
+static bool find_kek(struct agent *agent, struct key *key, const struct parcel *parcel,
+                     struct making *making, struct err *err)
+{
+    return parcel ? share_prove(agent, making->params, parcel, &making->changed, err)
+                  : make_kek(agent, key, making, err);
+}
+
 bool step_provider_open(struct agent *agent, struct making *making, struct err *err)
 {
+    AUTO(drop_parcel) struct parcel *parcel = NULL;
+    bool joins = json_object_get(making->params, "parcel") != NULL;
     struct key *key = NULL;
     json_t *look = NULL;
 
     if (!take_conf(agent, making->params, err) ||
+        (joins &&
+         (!share_open(agent, making->params, &parcel, err) || !share_import(agent, parcel, err))) ||
         (json_object_get(making->params, "servers") && !open_given(agent, making->params, err)) ||
         !agent_key(agent, &key, err)) {
         return false;
     }
     progress_tell(making->progress, 20, "prove the key provider");
-    if (!key_prove(key, err) || !make_kek(agent, key, making, err) || !key_look(key, &look, err)) {
+    if (!key_prove(key, err) || !find_kek(agent, key, parcel, making, err) ||
+        !key_look(key, &look, err)) {
         return false;
     }
     json_object_set_new(look, "kek", json_string(agent->host.provider.kek));
@@ -141,10 +156,13 @@ bool step_provider_remove(struct agent *agent, struct making *making, struct err
     static const char *const files[] = {"ca.envelope", "ca.pem", "tls.pem"};
     AUTO(drop_free) char *tls = agent_path(agent, "tls.key");
 
+    /* A host that leaves takes only its own away: the cluster goes on with the KEK. */
+    bool leaves = json_is_true(json_object_get(making->params, "leave"));
+
     if (agent->vms || agent->host.store_type) {
         return err_set(err, ERR_CLASH, "the keys go last: VMs or a datastore are still here");
     }
-    if (!retire_kek(agent, err)) {
+    if (!leaves && !retire_kek(agent, err)) {
         return false;
     }
     agent_key_close(agent);

@@ -2,6 +2,8 @@
 /* The datastore on this host: its services, its disks, a pool that takes writes; and its end. */
 #include <string.h>
 
+#include "agent/ca.h"
+#include "agent/share.h"
 #include "agent/step.h"
 #include "agent/vm.h"
 
@@ -40,10 +42,41 @@ static bool take_conf(struct agent *agent, const json_t *params, struct err *err
     return agent_save(agent, err);
 }
 
+/* Who has a monitor, or should have; kept, so that the host finds the datastore after a start. */
+static bool take_monitors(struct agent *agent, const json_t *params, bool *out_changed,
+                          struct err *err)
+{
+    const json_t *monitors = json_object_get(params, "monitors");
+
+    if (!host_monitors_check(monitors, err)) {
+        return false;
+    }
+    *out_changed = !json_equal(monitors, agent->host.monitors);
+    if (!*out_changed) {
+        return true;
+    }
+    pthread_mutex_lock(&agent->state);
+    json_decref(agent->host.monitors);
+    agent->host.monitors = json_deep_copy(monitors);
+    pthread_mutex_unlock(&agent->state);
+    return agent_save(agent, err);
+}
+
+static bool take_member(struct agent *agent, bool member, struct err *err)
+{
+    if (agent->host.member == member) {
+        return true;
+    }
+    pthread_mutex_lock(&agent->state);
+    agent->host.member = member;
+    pthread_mutex_unlock(&agent->state);
+    return agent_save(agent, err);
+}
+
 static void look(struct agent *agent, struct store_health *out)
 {
-    struct store_monitor monitor;
-    const struct store_conf conf = agent_store_conf(agent, &monitor);
+    struct store_monitor monitors[STORE_MAX_MONITORS];
+    const struct store_conf conf = host_store_conf(&agent->host, monitors);
     struct err ignored = {0};
 
     *out = (struct store_health){.state = STORE_AWAY};
@@ -53,12 +86,12 @@ static void look(struct agent *agent, struct store_health *out)
 bool step_store_begin(struct agent *agent, struct making *making, struct err *err)
 {
     struct store_health before;
-    struct store_monitor monitor;
+    struct store_monitor monitors[STORE_MAX_MONITORS];
 
     if (!take_conf(agent, making->params, err) || !find_backend(agent, err)) {
         return false;
     }
-    const struct store_conf conf = agent_store_conf(agent, &monitor);
+    const struct store_conf conf = host_store_conf(&agent->host, monitors);
 
     look(agent, &before);
     making->changed = before.state == STORE_AWAY;
@@ -95,14 +128,14 @@ bool step_store_disk(struct agent *agent, struct making *making, struct err *err
 {
     struct disk_order order;
     struct disk before;
-    struct store_monitor monitor;
+    struct store_monitor monitors[STORE_MAX_MONITORS];
     unsigned member = 0;
 
     if (!find_backend(agent, err) || !read_order(agent, making->params, &order, err) ||
         !disk_find(&order.name, &before, err)) {
         return false;
     }
-    const struct store_conf conf = agent_store_conf(agent, &monitor);
+    const struct store_conf conf = host_store_conf(&agent->host, monitors);
 
     if (!agent->backend->build->disk(&conf, &order, making->progress, &member, err)) {
         return false;
@@ -115,19 +148,20 @@ bool step_store_disk(struct agent *agent, struct making *making, struct err *err
 bool step_store_pool(struct agent *agent, struct making *making, struct err *err)
 {
     struct store_health before, after;
-    struct store_monitor monitor;
+    struct store_monitor monitors[STORE_MAX_MONITORS];
     struct store *store = NULL;
 
     if (!find_backend(agent, err)) {
         return false;
     }
-    const struct store_conf conf = agent_store_conf(agent, &monitor);
+    const struct store_conf conf = host_store_conf(&agent->host, monitors);
 
     look(agent, &before);
     making->changed = !before.clean;
     store_health_clear(&before);
     if (!agent->backend->build->pool(&conf, making->progress, err) ||
-        !agent_store(agent, &store, err)) {
+        !agent_store(agent, &store, err) || !ca_publish(agent, &making->changed, err) ||
+        !take_member(agent, true, err)) {
         return false;
     }
     look(agent, &after);
@@ -158,9 +192,32 @@ bool step_store_holes(struct agent *agent, struct making *making, struct err *er
     return agent_save(agent, err);
 }
 
+/* A host that leaves may know VMs of the cluster, but none may run on it. */
+static bool forget_vms(struct agent *agent, struct err *err)
+{
+    for (struct vm *vm = agent->vms; vm; vm = vm->next) {
+        struct hv_look look = {.state = HV_ABSENT};
+        struct hv *hv = NULL;
+
+        if (!agent_hv(agent, &hv, err) || !agent->hypervisor->look(hv, vm->uuid, &look, err)) {
+            return false;
+        }
+        if (look.state != HV_ABSENT) {
+            err_set(err, ERR_CLASH, "VM '%s' runs on this host", vm->uuid);
+            return err_mend(err, "move it to another host, or stop it, first");
+        }
+    }
+    pthread_mutex_lock(&agent->state);
+    struct vm *all = TAKE(agent->vms);
+    pthread_mutex_unlock(&agent->state);
+    vm_list_free(all);
+    return true;
+}
+
 bool step_store_remove(struct agent *agent, struct making *making, struct err *err)
 {
-    struct store_monitor monitor;
+    bool leaves = json_is_true(json_object_get(making->params, "leave"));
+    struct store_monitor monitors[STORE_MAX_MONITORS];
     struct err away = {0};
     json_t *cleared = NULL;
 
@@ -169,13 +226,17 @@ bool step_store_remove(struct agent *agent, struct making *making, struct err *e
     }
     /* An agent that has just started may not know of its VMs yet; a datastore that is away or was
      * never finished cannot tell, and may go all the same. */
-    (void)vm_list_load(agent, &away);
+    if (!leaves) {
+        (void)vm_list_load(agent, &away);
+    } else if (!forget_vms(agent, err)) {
+        return false;
+    }
     if (agent->vms) {
         err_set(err, ERR_CLASH, "VMs of this cluster are still on the datastore");
         return err_mend(err, "run the same command again: it removes them first");
     }
     agent_store_close(agent);
-    const struct store_conf conf = agent_store_conf(agent, &monitor);
+    const struct store_conf conf = host_store_conf(&agent->host, monitors);
 
     if (!find_backend(agent, err) ||
         !agent->backend->build->undo(&conf, making->progress, &cleared, err)) {
@@ -186,7 +247,120 @@ bool step_store_remove(struct agent *agent, struct making *making, struct err *e
     pthread_mutex_lock(&agent->state);
     host_set(&agent->host.store_type, NULL);
     host_set(&agent->host.store_name, NULL);
-    agent->host.holes_proven = false;
+    agent->host.holes_proven = agent->host.member = false;
+    json_decref(TAKE(agent->host.monitors));
     pthread_mutex_unlock(&agent->state);
     return agent_save(agent, err);
+}
+
+/* --- one of several hosts --------------------------------------------------------------------- */
+
+bool step_store_join(struct agent *agent, struct making *making, struct err *err)
+{
+    AUTO(drop_parcel) struct parcel *parcel = NULL;
+    struct store_monitor monitors[STORE_MAX_MONITORS];
+    struct store *store = NULL;
+    bool other = false;
+
+    if (!share_open(agent, making->params, &parcel, err)) {
+        return false;
+    }
+    const struct secret *keys = share_store_keys(parcel);
+
+    if (!keys) {
+        return err_set(err, ERR_ABSENT, "the host that sent the parcel has no datastore yet");
+    }
+    if (!take_conf(agent, making->params, err) ||
+        !take_monitors(agent, making->params, &other, err) || !find_backend(agent, err)) {
+        return false;
+    }
+    const struct store_conf conf = host_store_conf(&agent->host, monitors);
+
+    making->changed = other || !agent->host.member;
+    return agent->backend->build->join(&conf, keys, making->progress, err) &&
+           agent_store(agent, &store, err) && take_member(agent, true, err);
+}
+
+bool step_store_settle(struct agent *agent, struct making *making, struct err *err)
+{
+    struct store_monitor monitors[STORE_MAX_MONITORS];
+
+    if (!find_backend(agent, err) || !take_conf(agent, making->params, err) ||
+        !take_monitors(agent, making->params, &making->changed, err)) {
+        return false;
+    }
+    const struct store_conf conf = host_store_conf(&agent->host, monitors);
+
+    return agent->backend->care->settle(&conf, err);
+}
+
+static bool has_monitor(struct agent *agent)
+{
+    struct store_health health;
+    bool has = false;
+    json_t *host;
+    size_t i;
+
+    look(agent, &health);
+    json_array_foreach(health.hosts, i, host)
+    {
+        has = has || (strcmp(json_string_or(host, "name", ""), agent->host.name) == 0 &&
+                      strcmp(json_string_or(host, "monitor", ""), "quorum") == 0);
+    }
+    store_health_clear(&health);
+    return has;
+}
+
+bool step_store_monitor(struct agent *agent, struct making *making, struct err *err)
+{
+    struct store_monitor monitors[STORE_MAX_MONITORS];
+
+    if (!find_backend(agent, err)) {
+        return false;
+    }
+    bool had = has_monitor(agent);
+    const struct store_conf conf = host_store_conf(&agent->host, monitors);
+
+    if (!agent->backend->build->monitor(&conf, making->progress, err)) {
+        return false;
+    }
+    making->changed = had != has_monitor(agent);
+    return true;
+}
+
+bool step_store_spread(struct agent *agent, struct making *making, struct err *err)
+{
+    struct store_monitor monitors[STORE_MAX_MONITORS];
+    struct store_health before;
+    unsigned copies = 0;
+
+    if (!find_backend(agent, err)) {
+        return false;
+    }
+    const struct store_conf conf = host_store_conf(&agent->host, monitors);
+
+    look(agent, &before);
+    unsigned had = before.copies_on_hosts ? before.copies : 0;
+
+    store_health_clear(&before);
+    if (!agent->backend->care->spread(&conf, making->progress, &copies, err)) {
+        return false;
+    }
+    making->changed = had != copies;
+    making->result = json_pack("{s:i}", "copies", (int)copies);
+    return true;
+}
+
+bool step_store_leave(struct agent *agent, struct making *making, struct err *err)
+{
+    struct store_monitor monitors[STORE_MAX_MONITORS];
+    const char *host;
+
+    if (!json_get_string(making->params, "host", 255, &host, err) || !find_backend(agent, err)) {
+        return false;
+    }
+    const struct store_conf conf = host_store_conf(&agent->host, monitors);
+
+    making->changed = true;
+    return agent->backend->care->leave(&conf, host, making->progress, err);
 }

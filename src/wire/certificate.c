@@ -271,6 +271,22 @@ static bool request_load(const char *pem, X509_REQ **out, struct err *err)
     return *out || openssl_failed(err, ERR_INPUT, "read a certificate request");
 }
 
+bool certificate_request_name(const char *request, char out[65], struct err *err)
+{
+    AUTO(drop_request) X509_REQ *loaded = NULL;
+    char name[65] = "";
+
+    if (!request_load(request, &loaded, err)) {
+        return false;
+    }
+    if (X509_NAME_get_text_by_NID(X509_REQ_get_subject_name(loaded), NID_commonName, name,
+                                  sizeof(name)) <= 0) {
+        return err_set(err, ERR_INPUT, "a certificate request names nobody");
+    }
+    memcpy(out, name, sizeof(name));
+    return true;
+}
+
 bool certificate_sign(const struct authority *authority, const char *request,
                       const struct certificate_wish *wish, char **out_certificate, struct err *err)
 {

@@ -50,6 +50,8 @@ bool certificate_authority_make(const char *common_name, unsigned days, struct s
 /* A request (PKCS#10) for `key`, which stays where it was made. The caller frees. */
 bool certificate_request_make(const struct secret *key, const char *common_name, char **out_request,
                               struct err *err);
+/* The common name that a request asks for. ERR_INPUT: no request, or none in it. */
+bool certificate_request_name(const char *request, char out[65], struct err *err);
 /* Takes only the public key from the request, after its signature was checked (ERR_INPUT); all else
  * comes from `wish`. The caller frees. */
 bool certificate_sign(const struct authority *authority, const char *request,

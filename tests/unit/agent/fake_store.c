@@ -320,6 +320,80 @@ static bool build_undo(const struct store_conf *conf, const struct progress *pro
     return answers(err);
 }
 
+/* ---- one of several hosts ---- */
+
+static const char fake_keys[] = "the keys of the datastore";
+
+static bool build_keys(const struct store_conf *conf, struct secret **out, struct err *err)
+{
+    (void)conf;
+    if (!fake_store.pool) {
+        return err_set(err, ERR_ABSENT, "there is no pool");
+    }
+    if (!secret_new(strlen(fake_keys), out, err)) {
+        return false;
+    }
+    memcpy(secret_bytes(*out), fake_keys, strlen(fake_keys));
+    return true;
+}
+
+static void note(char to[64], const char *name)
+{
+    (void)snprintf(to, 64, "%s", name);
+}
+
+static bool build_join(const struct store_conf *conf, const struct secret *keys,
+                       const struct progress *progress, struct err *err)
+{
+    (void)progress;
+    if (secret_size(keys) != strlen(fake_keys) ||
+        memcmp(secret_look(keys), fake_keys, strlen(fake_keys)) != 0) {
+        return err_set(err, ERR_INPUT, "the keys are damaged");
+    }
+    note(fake_store.joined, conf->host);
+    return answers(err);
+}
+
+static bool build_monitor(const struct store_conf *conf, const struct progress *progress,
+                          struct err *err)
+{
+    (void)progress;
+    note(fake_store.monitor, conf->host);
+    return answers(err);
+}
+
+static bool care_settle(const struct store_conf *conf, struct err *err)
+{
+    (void)err;
+    fake_store.monitors = conf->monitor_count;
+    return true;
+}
+
+static bool care_spread(const struct store_conf *conf, const struct progress *progress,
+                        unsigned *out_copies, struct err *err)
+{
+    (void)progress;
+    fake_store.copies = *out_copies = conf->replicas;
+    return answers(err);
+}
+
+static bool care_leave(const struct store_conf *conf, const char *host,
+                       const struct progress *progress, struct err *err)
+{
+    (void)conf;
+    (void)progress;
+    note(fake_store.left, host);
+    return answers(err);
+}
+
+static bool care_pause(const struct store_conf *conf, const char *host, bool on, struct err *err)
+{
+    (void)conf;
+    (void)host;
+    (void)on;
+    return answers(err);
+}
+
 static bool fake_label(const unsigned char *head, size_t length, char out_cluster[UUID_SIZE],
                        char out_member[UUID_SIZE])
 {
@@ -374,8 +448,15 @@ static bool fake_fence(struct store *store, const char *image, struct err *err)
     return answers(err);
 }
 
-static const struct store_build build = {
-    .begin = build_begin, .disk = build_disk, .pool = build_pool, .undo = build_undo};
+static const struct store_build build = {.begin = build_begin,
+                                         .keys = build_keys,
+                                         .join = build_join,
+                                         .monitor = build_monitor,
+                                         .disk = build_disk,
+                                         .pool = build_pool,
+                                         .undo = build_undo};
+static const struct store_care care = {
+    .settle = care_settle, .spread = care_spread, .leave = care_leave, .pause = care_pause};
 static const struct store_images images = {image_create, image_remove, image_look,      image_list,
                                            image_open,   image_close,  image_attachment};
 static const struct store_objects objects = {object_read, object_write, object_remove, object_list};
@@ -390,6 +471,7 @@ static const struct store_backend fake = {
     .holes = fake_holes,
     .fence = fake_fence,
     .build = &build,
+    .care = &care,
     .images = &images,
     .io = &file_image_io,
     .objects = &objects,

@@ -28,6 +28,12 @@ struct fake_store {
     bool holes;             /* they hold */
     bool away;              /* nothing answers */
     bool full;              /* objects cannot be written */
+    /* --- of several hosts --- */
+    char joined[64];  /* who joined last, with the datastore's keys */
+    size_t monitors;  /* that the settings name, as they were settled last */
+    char monitor[64]; /* who was asked for its own last */
+    unsigned copies;  /* spread to */
+    char left[64];    /* who left last */
 };
 extern struct fake_store fake_store;
 void fake_store_begin(const char *folder);
