@@ -20,6 +20,7 @@
 #include "base/progress.h"
 #include "base/run.h"
 #include "base/secret.h"
+#include "base/side.h"
 #include "base/span.h"
 #include "base/text.h"
 #include "base/uuid.h"

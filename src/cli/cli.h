@@ -16,6 +16,7 @@ struct cli {
     bool verbose;              /* -v */
     bool yes;                  /* --yes */
     bool offline;              /* --offline */
+    bool detail;               /* --detail */
     const char *state;         /* --state DIR, or NULL */
     const char *cluster;       /* --cluster NAME, or NULL */
     const char *plan;          /* --plan HASH, or NULL */

@@ -14,6 +14,7 @@ enum {
     OPT_DESTROY,
     OPT_PASSWORD,
     OPT_CA,
+    OPT_DETAIL,
     OPT_VERSION
 };
 
@@ -36,6 +37,7 @@ static const struct cli_option {
     {"offline", OPT_OFFLINE, NULL, "look at the file alone, at no host", false},
     {"yes-destroy", OPT_DESTROY, "NAME", "the cluster's name: all of it will be lost", false},
     {"file", 'f', "FILE", "write to, or read from, this file", false},
+    {"detail", OPT_DETAIL, NULL, "also infos, and each host's own words", false},
     {"ca", OPT_CA, "FILE", "write the cluster CA's certificate to this file", false},
     {"password-file", OPT_PASSWORD, "FILE", "the password, in a file that only you can read",
      false},
@@ -118,6 +120,9 @@ static bool set_option(struct cli *cli, int letter, struct err *err)
         return true;
     case 'f':
         cli->output = optarg;
+        return true;
+    case OPT_DETAIL:
+        cli->detail = true;
         return true;
     case OPT_OFFLINE:
         cli->offline = true;

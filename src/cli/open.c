@@ -78,7 +78,7 @@ bool session_state(struct cli *cli, bool make, struct session *session, struct e
     return true;
 }
 
-bool session_known(struct cli *cli, struct session *session, struct err *err)
+bool session_find(struct cli *cli, struct session *session, struct err *err)
 {
     AUTO(drop_free) char *folder = state_folder(cli->state);
     AUTO(drop_free) char *cluster = text_copy(cli->cluster);
@@ -95,22 +95,38 @@ bool session_known(struct cli *cli, struct session *session, struct err *err)
         err_set(err, ERR_ABSENT, "cluster '%s' was never deployed from here", cluster);
         return err_mend(err, "run quoin deploy with its blueprint");
     }
-    return session_load(cli, session->state->blueprint, session, err) &&
-           session_reach(session, err);
+    return session_load(cli, session->state->blueprint, session, err);
 }
 
-bool session_reach(struct session *session, struct err *err)
+bool session_known(struct cli *cli, struct session *session, struct err *err)
+{
+    return session_find(cli, session, err) && session_reach(session, err);
+}
+
+void session_rooms(struct session *session)
 {
     struct deploy *deploy = &session->deploy;
     size_t count = session->blueprint->host_count;
 
-    (void)err;
     deploy->remotes = text_room(count, sizeof(*deploy->remotes));
     deploy->answers = text_room(count, sizeof(*deploy->answers));
     deploy->facts = text_room(count, sizeof(*deploy->facts));
-    for (size_t i = 0; i < count; i++) {
-        (void)remote_open(&session->blueprint->hosts[i], &deploy->remotes[i],
-                          &deploy->answers[i].err);
-    }
+}
+
+static void reach(void *context, size_t number)
+{
+    struct session *session = context;
+
+    (void)remote_open(&session->blueprint->hosts[number], &session->deploy.remotes[number],
+                      &session->deploy.answers[number].err);
+}
+
+bool session_reach(struct session *session, struct err *err)
+{
+    size_t count = session->blueprint->host_count;
+
+    (void)err;
+    session_rooms(session);
+    side_by_side(count, SIDE_HOSTS, reach, session);
     return true;
 }

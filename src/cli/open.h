@@ -31,6 +31,10 @@ bool session_state(struct cli *cli, bool make, struct session *session, struct e
 /* For verbs without a BLUEPRINT: the cluster named by --cluster or the only one, its state, and
  * the blueprint that it was deployed from. */
 bool session_known(struct cli *cli, struct session *session, struct err *err);
+/* The same without reaching a host. */
+bool session_find(struct cli *cli, struct session *session, struct err *err);
+/* Room in `deploy` for what each host is reached by and answers: nothing yet. */
+void session_rooms(struct session *session);
 /* Every host that can be reached; those that cannot are left out. */
 bool session_reach(struct session *session, struct err *err);
 /* Prints them; as JSON only when the verb is `check`. */

@@ -2,44 +2,102 @@
 /* quoin status, host list, key list: what the agents say, put together. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 
 #include "cli/open.h"
 #include "deploy/manager.h"
+#include "plan/health.h"
 
 /* The first host that answers; the others only tell of themselves. */
 struct gathered {
-    json_t *first; /* borrowed from `all` */
-    json_t *hosts; /* [{"name","address","state"}] */
-    json_t *all;   /* statuses by host */
+    json_t *first;  /* borrowed from `all` */
+    json_t *hosts;  /* [{"name","address","state"}] */
+    json_t *all;    /* what health_look wants of each host, its status in it */
+    json_t *health; /* what that finds */
 };
 
 static void drop_gathered(struct gathered *gathered)
 {
     json_decref(gathered->hosts);
     json_decref(gathered->all);
+    json_decref(gathered->health);
+}
+
+/* So many connections stay open: the manager is asked through one of them. */
+#define KEPT 8u
+
+/* One host's answer, each in a place of its own. */
+struct asked {
+    struct session *session;
+    json_t **entries;
+};
+
+static double clock_now(void)
+{
+    struct timeval now;
+
+    gettimeofday(&now, NULL);
+    return (double)now.tv_sec + (double)now.tv_usec / 1e6;
+}
+
+static void ask(void *context, size_t number)
+{
+    const struct asked *asked = context;
+    struct session *session = asked->session;
+    struct remote **remote = &session->deploy.remotes[number];
+    struct err why = {0};
+    json_t *status = NULL;
+    bool up = remote_open(&session->blueprint->hosts[number], remote, &why) &&
+              remote_agent(*remote, &why);
+    double began = clock_now();
+
+    up = up && remote_status(*remote, &status, &why);
+    const json_t *said = json_object_get(status, "time");
+    json_t *skew = up && json_is_number(said)
+                       ? json_real(health_skew(json_number_value(said), began, clock_now()))
+                       : json_null();
+
+    asked->entries[number] = json_pack(
+        "{s:s, s:s, s:s?, s:o, s:o?}", "name", session->blueprint->hosts[number].name, "state",
+        up ? "up" : "away", "trouble", up ? NULL : why.what, "skew", skew, "status", status);
+    if (number >= KEPT) {
+        remote_close(TAKE(*remote));
+    }
+}
+
+static void add_host(struct gathered *out, const struct blueprint_host *host, json_t *entry)
+{
+    json_t *status = json_object_get(entry, "status");
+
+    json_array_append_new(out->hosts,
+                          json_pack("{s:s, s:s, s:s, s:s*, s:s*}", "name", host->name, "address",
+                                    host->address, "state", json_string_or(entry, "state", ""),
+                                    "waiting", json_string_or(status, "waiting", NULL), "why",
+                                    json_string_or(entry, "trouble", NULL)));
+    json_array_append_new(out->all, entry);
+    if (!out->first && json_is_object(status)) {
+        out->first = status;
+    }
 }
 
 static void gather(struct session *session, struct gathered *out)
 {
+    size_t count = session->blueprint->host_count;
+    AUTO(drop_free) json_t **entries = text_room(count, sizeof(*entries));
+    struct asked asked = {session, entries};
+
+    session_rooms(session);
+    side_by_side(count, SIDE_HOSTS, ask, &asked);
     out->hosts = json_array();
     out->all = json_array();
-    for (size_t i = 0; i < session->blueprint->host_count; i++) {
-        const struct blueprint_host *host = &session->blueprint->hosts[i];
-        struct remote *remote = session->deploy.remotes[i];
-        json_t *status = NULL;
-        struct err why = session->deploy.answers[i].err;
-        bool up = remote && remote_status(remote, &status, &why);
-
-        json_array_append_new(
-            out->hosts, json_pack("{s:s, s:s, s:s, s:s*, s:s*}", "name", host->name, "address",
-                                  host->address, "state", up ? "up" : "away", "waiting",
-                                  up ? json_string_value(json_object_get(status, "waiting")) : NULL,
-                                  "why", up ? NULL : why.what));
-        if (up) {
-            json_array_append_new(out->all, status);
-            out->first = out->first ? out->first : status;
-        }
+    for (size_t i = 0; i < count; i++) {
+        add_host(out, &session->blueprint->hosts[i], entries[i]);
     }
+    AUTO(drop_json)
+    json_t *view = json_pack("{s:s, s:I, s:s, s:O}", "cluster", session->state->cluster_id, "now",
+                             (json_int_t)clock_now(), "asker", "this machine", "hosts", out->all);
+
+    out->health = health_look(view);
 }
 
 static bool manager_answers(struct session *session)
@@ -77,12 +135,13 @@ static json_t *copy_or_null(const json_t *object, const char *key)
 
 static json_t *status_json(struct session *session, const struct gathered *gathered)
 {
-    return json_pack("{s:s, s:s, s:s*, s:b, s:o, s:o, s:o, s:O}", "cluster",
+    return json_pack("{s:s, s:s, s:s*, s:b, s:o, s:o, s:o, s:O, s:O}", "cluster",
                      session->blueprint->cluster, "datacenter", session->blueprint->datacenter,
                      "phase", session->state->phase, "deployed", session->state->deployed,
                      "datastore", copy_or_null(gathered->first, "datastore"), "manager",
                      manager_json(session, gathered->first), "provider",
-                     copy_or_null(gathered->first, "provider"), "hosts", gathered->hosts);
+                     copy_or_null(gathered->first, "provider"), "hosts", gathered->hosts, "health",
+                     gathered->health);
 }
 
 static void print_datastore(const json_t *store)
@@ -97,6 +156,46 @@ static void print_datastore(const json_t *store)
                      total));
     if (json_string_or(store, "reasons", "")[0]) {
         printf("            %s\n", json_string_or(store, "reasons", ""));
+    }
+}
+
+/* Infos and each host's own words only where they are asked for. */
+static void print_health(const json_t *health, bool detail)
+{
+    const char *worst = health_worst(health);
+    size_t i;
+    json_t *one;
+
+    printf("Health      %s\n", strcmp(worst, "ok") == 0        ? "nothing stands against it"
+                               : strcmp(worst, "warning") == 0 ? "needs attention"
+                                                               : "needs help");
+    json_array_foreach((json_t *)(uintptr_t)health, i, one)
+    {
+        const char *severity = json_string_or(one, "severity", "");
+
+        if (detail || strcmp(severity, "info") != 0) {
+            printf("            %s: %s\n              %s\n", severity,
+                   json_string_or(one, "what", ""), json_string_or(one, "remedy", ""));
+        }
+    }
+}
+
+static void print_detail(const json_t *all)
+{
+    size_t i;
+    json_t *host;
+
+    json_array_foreach((json_t *)(uintptr_t)all, i, host)
+    {
+        const json_t *status = json_object_get(host, "status");
+        const json_t *provider = json_object_get(status, "provider");
+
+        printf(
+            "Detail      %-12s agent %s, clock %+.0f s, provider %s %s, KEK %s, %zu machine(s)\n",
+            json_string_or(host, "name", ""), json_string_or(status, "version", "-"),
+            json_number_value(json_object_get(host, "skew")), json_string_or(provider, "name", "-"),
+            json_string_or(provider, "state", "unknown"), json_string_or(provider, "kek", "-"),
+            json_array_size(json_object_get(status, "vms")));
     }
 }
 
@@ -141,7 +240,7 @@ bool verb_status(struct cli *cli, struct err *err)
     AUTO(drop_session) struct session session = {0};
     AUTO(drop_gathered) struct gathered gathered = {0};
 
-    if (!session_known(cli, &session, err)) {
+    if (!session_find(cli, &session, err)) {
         return false;
     }
     if (cli->ca && !write_ca(session.state, cli->ca, err)) {
@@ -154,6 +253,10 @@ bool verb_status(struct cli *cli, struct err *err)
         cli_print_json(status);
     } else {
         print_status(status);
+        print_health(gathered.health, cli->detail);
+        if (cli->detail) {
+            print_detail(gathered.all);
+        }
     }
     if (!gathered.first) {
         cli->exit = err_exit_code(ERR_AWAY);
@@ -168,7 +271,7 @@ bool verb_host_list(struct cli *cli, struct err *err)
     json_t *host;
     size_t i;
 
-    if (!session_known(cli, &session, err)) {
+    if (!session_find(cli, &session, err)) {
         return false;
     }
     gather(&session, &gathered);
@@ -191,7 +294,7 @@ bool verb_key_list(struct cli *cli, struct err *err)
     AUTO(drop_session) struct session session = {0};
     AUTO(drop_gathered) struct gathered gathered = {0};
 
-    if (!session_known(cli, &session, err)) {
+    if (!session_find(cli, &session, err)) {
         return false;
     }
     gather(&session, &gathered);

@@ -6,7 +6,7 @@ const struct verb verbs[] = {
      verb_check},
     {"plan", "BLUEPRINT", "Show the steps, and each disk they would wipe", NULL, 1, 1, verb_plan},
     {"deploy", "BLUEPRINT", "Make it so; run again, it resumes", "yes,plan", 1, 1, verb_deploy},
-    {"status", "", "How the cluster is", "ca", 0, 0, verb_status},
+    {"status", "", "How the cluster is", "ca,detail", 0, 0, verb_status},
     {"verify", "", "Prove that the manager lies there encrypted", NULL, 0, 0, verb_verify},
     {"destroy", "BLUEPRINT", "Undo all of it, keys last", "yes-destroy", 1, 1, verb_destroy},
     {"blueprint new", "FILE", "Write a commented starter file", NULL, 1, 1, verb_blueprint_new},

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Looking at the hosts: the part of deploy/deploy.h that changes nothing. */
-#include <pthread.h>
 #include <string.h>
 
 #include "deploy/deploy.h"
@@ -24,38 +23,20 @@ struct asking {
     struct remote *remote;
     struct facts *facts;
     struct host_answer answer;
-    pthread_t thread;
-    bool started;
 };
 
-static void *ask(void *context)
+static void ask(void *context, size_t number)
 {
-    struct asking *asking = context;
+    struct asking *asking = (struct asking *)context + number;
     struct err err = {0};
 
     if (!remote_open(asking->host, &asking->remote, &err) ||
         !remote_look(asking->remote, asking->script, &asking->facts, &asking->answer.began,
                      &asking->answer.ended, &err)) {
         asking->answer.err = err;
-        return NULL;
+        return;
     }
     asking->answer.facts = asking->facts;
-    return NULL;
-}
-
-static void ask_all(struct asking *askings, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        askings[i].started = pthread_create(&askings[i].thread, NULL, ask, &askings[i]) == 0;
-        if (!askings[i].started) {
-            (void)ask(&askings[i]);
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (askings[i].started) {
-            (void)pthread_join(askings[i].thread, NULL);
-        }
-    }
 }
 
 bool deploy_look(struct deploy *deploy, bool boot, struct findings *findings, struct err *err)
@@ -77,7 +58,7 @@ bool deploy_look(struct deploy *deploy, bool boot, struct findings *findings, st
         askings[i].host = &blueprint->hosts[i];
         askings[i].script = script;
     }
-    ask_all(askings, count);
+    side_by_side(count, SIDE_HOSTS, ask, askings);
     deploy->remotes = text_room(count, sizeof(*deploy->remotes));
     deploy->answers = text_room(count, sizeof(*deploy->answers));
     deploy->facts = text_room(count, sizeof(*deploy->facts));

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The key provider and its KEK: the same on all hosts, usable from each, and a way back. */
+#include <string.h>
+
+#include "plan/health_find.h"
+
+/* Who has which provider and which KEK for new keys. */
+struct keys {
+    json_t *providers, *keks; /* {value: [hosts]} */
+    json_t *in_files, *without_backup, *without;
+};
+
+static void sort_host(struct keys *keys, const json_t *host, const json_t *status)
+{
+    const json_t *provider = json_object_get(status, "provider");
+    const char *name = json_string_or(host, "name", "");
+
+    if (!json_is_object(provider)) {
+        json_array_append(keys->without, json_object_get(host, "name"));
+        return;
+    }
+    AUTO(drop_free)
+    char *called = text_make("%s (%s)", json_string_or(provider, "name", "?"),
+                             json_string_or(provider, "type", "?"));
+
+    health_sort(keys->providers, called, name);
+    health_sort(keys->keks, json_string_or(provider, "kek", ""), name);
+    if (strcmp(json_string_or(provider, "sealed_by", ""), "file") == 0) {
+        json_array_append(keys->in_files, json_object_get(host, "name"));
+    }
+    if (json_is_false(json_object_get(provider, "backup_fetched"))) {
+        json_array_append(keys->without_backup, json_object_get(host, "name"));
+    }
+}
+
+static void look_at_same(struct health *health, const struct keys *keys)
+{
+    const struct health_place provider = {"error", "provider.differs", "key-providers", NULL, NULL};
+    const struct health_place kek = {"warning", "kek.differs", "key-providers", NULL, NULL};
+
+    if (json_object_size(keys->providers) > 1) {
+        AUTO(drop_free) char *who = health_groups(keys->providers);
+
+        health_find(health, &provider, "run the same deploy, or the same quoin key move, again",
+                    "the hosts have different key providers: %s", who);
+    } else if (json_object_size(keys->keks) > 1) {
+        AUTO(drop_free) char *who = health_groups(keys->keks);
+
+        health_find(health, &kek, "a rotation was not finished: run quoin key rotate again",
+                    "new keys are wrapped with different KEKs: %s", who);
+    }
+    for (size_t i = 0; json_object_size(keys->providers) > 0 && i < json_array_size(keys->without);
+         i++) {
+        const json_t *name = json_array_get(keys->without, i);
+        const struct health_place place = {"error", "provider.missing", "hosts",
+                                           json_string_value(name), name};
+
+        health_find(health, &place, "run the same deploy again: it gives it one",
+                    "host '%s' has no key provider: it can start no machine",
+                    json_string_value(name));
+    }
+}
+
+/* What using it from this host came to last. */
+static void look_at_use(struct health *health, const json_t *host)
+{
+    const json_t *provider = json_object_get(health_status(host), "provider");
+    const char *trouble = json_string_or(provider, "trouble", "");
+    const char *remedy = json_string_or(provider, "remedy", "");
+
+    if (trouble[0]) {
+        health_find_host(
+            health, "error", "provider.fails", host,
+            remedy[0] ? remedy
+                      : "what runs goes on, what starts there waits: mend the way from "
+                        "that host to the key provider",
+            "host '%s' cannot use key provider '%s': %s", json_string_or(host, "name", ""),
+            json_string_or(provider, "name", ""), trouble);
+    }
+}
+
+static void look_at_backup(struct health *health, const struct keys *keys)
+{
+    const struct health_place none = {"warning", "backup.missing", "key-providers", NULL,
+                                      keys->without_backup};
+    const struct health_place file = {"info", "provider.file", "key-providers", NULL,
+                                      keys->in_files};
+
+    if (json_array_size(keys->without_backup) > 0) {
+        AUTO(drop_free) char *names = health_names(keys->without_backup);
+
+        health_find(health, &none, "fetch one and keep it elsewhere: quoin key backup --file FILE",
+                    "no backup of the keys on %s was fetched: with the host goes all they protect",
+                    names);
+    }
+    if (json_array_size(keys->in_files) > 0) {
+        AUTO(drop_free) char *names = health_names(keys->in_files);
+
+        health_find(health, &file, "switch on the TPM, or move to a key server: quoin key move",
+                    "the keys' root lies in a file, without a TPM, on %s", names);
+    }
+}
+
+/* Envelopes that a rotation left behind. */
+static void look_at_envelopes(struct health *health, const char *current)
+{
+    size_t i, n;
+    json_t *host, *vm;
+
+    json_array_foreach((json_t *)(uintptr_t)health->hosts, i, host)
+    {
+        json_array_foreach(json_object_get(health_status(host), "vms"), n, vm)
+        {
+            const char *kek = json_string_or(vm, "kek", ""), *name = json_string_or(vm, "name", "");
+            const struct health_place place = {"warning", "envelope.old", "vms", name,
+                                               json_object_get(host, "name")};
+
+            if (kek[0] && strcmp(kek, current) != 0) {
+                health_find(health, &place,
+                            "a rotation was not finished: run quoin key rotate again",
+                            "the envelope of '%s' is wrapped with %s, new keys with %s", name, kek,
+                            current);
+            }
+        }
+    }
+}
+
+void health_keys(struct health *health)
+{
+    AUTO(drop_json) json_t *providers = json_object(), *keks = json_object();
+    AUTO(drop_json) json_t *in_files = json_array(), *without_backup = json_array();
+    AUTO(drop_json) json_t *without = json_array();
+    struct keys keys = {providers, keks, in_files, without_backup, without};
+    size_t i;
+    json_t *host;
+
+    json_array_foreach((json_t *)(uintptr_t)health->hosts, i, host)
+    {
+        if (health_status(host)) {
+            sort_host(&keys, host, health_status(host));
+            look_at_use(health, host);
+        }
+    }
+    look_at_same(health, &keys);
+    if (health_most(keks)) {
+        look_at_envelopes(health, health_most(keks));
+    }
+    look_at_backup(health, &keys);
+}
