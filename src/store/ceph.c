@@ -94,6 +94,7 @@ static const struct store_backend ceph = {
     .images = &ceph_images,
     .io = &ceph_io,
     .objects = &ceph_objects,
+    .leases = &ceph_leases,
 };
 
 const struct store_backend *const stores[] = {&ceph, NULL};

@@ -24,6 +24,7 @@ extern const struct store_build ceph_build;
 extern const struct store_images ceph_images;
 extern const struct image_io ceph_io;
 extern const struct store_objects ceph_objects;
+extern const struct store_leases ceph_leases;
 bool ceph_look(const struct store_conf *conf, struct store_health *out, struct err *err);
 bool ceph_holes(struct store *store, bool *out_hold, struct err *err);
 /* An encrypted image of `size` bytes under a key that nobody keeps, open for writing. */

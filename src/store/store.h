@@ -138,6 +138,46 @@ struct store_objects {
     bool (*list)(struct store *store, const char *prefix, json_t **out, struct err *err);
 };
 
+/* "HOST/RUN": RUN names one start of the host's kernel, so of its virtual machines too. */
+#define STORE_MAX_HOLDER 128u
+
+/* Who holds a lease. */
+struct store_lease {
+    char holder[STORE_MAX_HOLDER];  /* "": nobody */
+    char address[STORE_MAX_HOLDER]; /* of the holder's client, without a port; "" */
+};
+
+/*
+ * Leases, and the fence that makes them safe. A lease is a lock with a duration on an object; the
+ * datastore judges its end by the clock of whichever host keeps that object just then. Clocks may
+ * jump, so that a lease has run out proves nothing about its holder: it only says whose turn it is.
+ * Whoever takes over from another host must fence that host before it touches what the lease is
+ * for. ERR_AWAY: ask again.
+ */
+struct store_leases {
+    /* Ours for `seconds` from the moment the datastore hears it; ours already: from now on. A lock
+     * of the same HOST gives way: an older client of this agent's, or of a kernel that is no more.
+     * ERR_CLASH: another host holds it, and is named. */
+    bool (*take)(struct store *store, const char *name, const char *holder, unsigned seconds,
+                 struct err *err);
+    /* Not ours, or nobody's: succeeds. */
+    bool (*drop)(struct store *store, const char *name, const char *holder, struct err *err);
+    /* Succeeds also where there is no such lease. */
+    bool (*look)(struct store *store, const char *name, struct store_lease *out, struct err *err);
+    /* `holder`, as look told it, does not hold it any more. Only after its host was fenced. */
+    bool (*oust)(struct store *store, const char *name, const char *holder, struct err *err);
+    /* No client of the whole host `address` (IPv4 or IPv6, no port) is heard by the datastore any
+     * more, whatever it had under way and however often it connects again; its disks' daemons work
+     * on. When this returns every disk's daemon that this pool's data lies on knows it. It ends by
+     * `lift` only. Twice succeeds. ERR_AWAY: it may hold already; do it again. */
+    bool (*fence)(struct store *store, const char *address, struct err *err);
+    /* The next two by the monitors alone, so that a fenced host can ask. */
+    bool (*fenced)(const struct store_conf *conf, const char *address, bool *out, struct err *err);
+    /* For the host itself, once it has seen that nothing of it can write any more. Clients that
+     * were open before must be opened anew. Not fenced: succeeds. */
+    bool (*lift)(const struct store_conf *conf, const char *address, struct err *err);
+};
+
 /*
  * How a datastore comes to be on a host, and how it goes.
  *
@@ -236,6 +276,7 @@ struct store_backend {
     const struct store_images *images;
     const struct image_io *io;
     const struct store_objects *objects;
+    const struct store_leases *leases;
 };
 
 extern const struct store_backend *const stores[]; /* ended by NULL */

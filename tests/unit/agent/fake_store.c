@@ -39,6 +39,7 @@ void fake_store_begin(const char *folder)
     struct err err = {0};
 
     fake_store = (struct fake_store){.folder = folder, .holes = true};
+    fake_leases = (struct fake_leases){.now = 0};
     for (size_t i = 0; i < COUNT_OF(kinds); i++) {
         AUTO(drop_free) char *path = text_make("%s/%s", folder, kinds[i]);
 
@@ -475,6 +476,7 @@ static const struct store_backend fake = {
     .images = &images,
     .io = &file_image_io,
     .objects = &objects,
+    .leases = &fake_lease_backend,
 };
 
 const struct store_backend *const stores[] = {&fake, NULL};

@@ -41,6 +41,18 @@ void fake_store_begin(const char *folder);
 char *fake_store_image(const char *name);
 char *fake_store_object(const char *name);
 
+/* Leases, judged by the datastore's own clock. One test's hosts share them. */
+struct fake_leases {
+    int64_t now;                   /* milliseconds; a test sets it */
+    unsigned fences;               /* how often a host was fenced */
+    char fenced[64];               /* the address that is, or "" */
+    bool fence_away;               /* fencing fails */
+    char holder[STORE_MAX_HOLDER]; /* of the one lease there is */
+    int64_t ends;                  /* by `now` */
+};
+extern struct fake_leases fake_leases;
+extern const struct store_leases fake_lease_backend;
+
 /* ---- the hypervisor ---- */
 struct fake_hv {
     char uuid[UUID_SIZE];

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Leases and the fence. A lease is an exclusive lock of the class `lock` with a duration: the OSD
+ * that is the primary of the object's placement group keeps "expires = its own now + duration" in
+ * an attribute, and drops what has expired, by its own wall clock, whenever the lock is asked for
+ * (cls/lock). When that OSD dies the next primary judges the same stored time by another clock: a
+ * lease may end early or late by the difference of the two, or by a step of either.
+ *
+ * The fence is an entry on the OSD map's blocklist for the host's address with port 0 and nonce 0,
+ * which OSDs hold against every client at that address (OSDMap::is_blocklisted), whichever port and
+ * nonce it has or will have. Daemons are not asked: the check stands before clients' operations
+ * alone. An entry with a time ends by the monitors' clock, so its time is longer than any clock
+ * steps.
+ *
+ * Being in the map is not enough: an OSD refuses a client only once it has that map. An operation
+ * carries its sender's epoch, and an OSD that is behind gets the map before it works on it; so we
+ * list the pool, which asks the primary of every placement group, after our own client has the map.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "store/ceph.h"
+
+#define LOCK "lease"
+/* Ten years. */
+#define FENCE_SECONDS 315360000.0
+/* One holder; more room than its words need. */
+#define MAX_LOCKERS 1024u
+/* For a question to the monitors alone. */
+#define ASK_SECONDS 5u
+
+/* One locker, as Ceph names it: client and cookie together. */
+struct locker {
+    char client[MAX_LOCKERS];
+    char cookie[MAX_LOCKERS];
+    char address[MAX_LOCKERS];
+};
+
+/* "v2:10.77.0.11:0/123" or "[fd00::1]:0/123" to the address alone. */
+static void bare_address(const char *text, char *out, size_t room)
+{
+    const char *from = text_starts(text, "v1:") || text_starts(text, "v2:") ? text + 3 : text;
+    bool v6 = from[0] == '[';
+    const char *stop = v6 ? strchr(from, ']') : strchr(from, ':');
+
+    from += v6 ? 1 : 0;
+    (void)snprintf(out, room, "%.*s", stop ? (int)(stop - from) : 0, from);
+}
+
+/* `*out` is all empty when nobody holds it. */
+static bool find_locker(struct store *store, const char *name, struct locker *out, struct err *err)
+{
+    char tag[MAX_LOCKERS];
+    size_t tag_room = sizeof(tag), client_room = sizeof(out->client);
+    size_t cookie_room = sizeof(out->cookie), address_room = sizeof(out->address);
+    int exclusive = 0;
+
+    *out = (struct locker){.client = ""};
+    ssize_t count =
+        rados_list_lockers(store->objects, name, LOCK, &exclusive, tag, &tag_room, out->client,
+                           &client_room, out->cookie, &cookie_room, out->address, &address_room);
+    if (count == 0 || count == -ENOENT) {
+        *out = (struct locker){.client = ""};
+    }
+    return count >= 0 || count == -ENOENT ||
+           ceph_errno(err, (int)count, "see who holds lease '%s'", name);
+}
+
+static bool same_host(const char *a, const char *b)
+{
+    size_t length = strcspn(a, "/");
+
+    return length == strcspn(b, "/") && strncmp(a, b, length) == 0;
+}
+
+static int lock_now(struct store *store, const char *name, const char *holder, unsigned seconds)
+{
+    struct timeval duration = {.tv_sec = seconds};
+
+    return rados_lock_exclusive(store->objects, name, LOCK, holder, "quoin", &duration,
+                                LIBRADOS_LOCK_FLAG_MAY_RENEW);
+}
+
+static bool refuse(const char *name, const struct locker *locker, struct err *err)
+{
+    return err_set(err, ERR_CLASH, "lease '%s' is held by host '%.*s'", name,
+                   (int)strcspn(locker->cookie, "/"), locker->cookie);
+}
+
+static bool lease_take(struct store *store, const char *name, const char *holder, unsigned seconds,
+                       struct err *err)
+{
+    struct locker locker;
+    int r = lock_now(store, name, holder, seconds);
+
+    if (r == -EBUSY) {
+        if (!find_locker(store, name, &locker, err)) {
+            return false;
+        }
+        if (locker.client[0] && !same_host(locker.cookie, holder)) {
+            return refuse(name, &locker, err);
+        }
+        if (locker.client[0]) {
+            (void)rados_break_lock(store->objects, name, LOCK, locker.client, locker.cookie);
+        }
+        r = lock_now(store, name, holder, seconds);
+    }
+    if (r == -EBUSY) {
+        return find_locker(store, name, &locker, err) && refuse(name, &locker, err);
+    }
+    return r >= 0 || ceph_errno(err, r, "take lease '%s'", name);
+}
+
+static bool lease_look(struct store *store, const char *name, struct store_lease *out,
+                       struct err *err)
+{
+    struct locker locker;
+
+    if (!find_locker(store, name, &locker, err)) {
+        return false;
+    }
+    (void)snprintf(out->holder, sizeof(out->holder), "%.*s", (int)sizeof(out->holder) - 1,
+                   locker.cookie);
+    bare_address(locker.address, out->address, sizeof(out->address));
+    return true;
+}
+
+static bool break_one(struct store *store, const char *name, const struct locker *locker,
+                      struct err *err)
+{
+    int r = rados_break_lock(store->objects, name, LOCK, locker->client, locker->cookie);
+
+    return r >= 0 || r == -ENOENT || ceph_errno(err, r, "end lease '%s'", name);
+}
+
+static bool lease_drop(struct store *store, const char *name, const char *holder, struct err *err)
+{
+    struct locker locker;
+
+    return find_locker(store, name, &locker, err) &&
+           (!locker.client[0] || !same_host(locker.cookie, holder) ||
+            break_one(store, name, &locker, err));
+}
+
+static bool lease_oust(struct store *store, const char *name, const char *holder, struct err *err)
+{
+    struct locker locker;
+
+    return find_locker(store, name, &locker, err) &&
+           (strcmp(locker.cookie, holder) != 0 || break_one(store, name, &locker, err));
+}
+
+static char *whole_host(const char *address)
+{
+    return strchr(address, ':') ? text_make("[%s]:0/0", address) : text_make("%s:0/0", address);
+}
+
+/* Of the whole map: what `osd blocklist ls` gives is no JSON, but two lists in a row. */
+static bool has_entry(rados_t cluster, const char *entry, bool *out, struct err *err)
+{
+    AUTO(drop_json) json_t *map = NULL;
+
+    if (!ceph_command(cluster, json_pack("{ss}", "prefix", "osd dump"), &map, err)) {
+        return false;
+    }
+    *out = json_object_get(json_object_get(map, "blocklist"), entry) != NULL;
+    return true;
+}
+
+/* Every placement group's primary works on an operation of the newest epoch. */
+static bool tell_all_disks(struct store *store, const char *address, struct err *err)
+{
+    AUTO(drop_json) json_t *none = NULL;
+    int r = rados_wait_for_latest_osdmap(store->cluster);
+
+    if (r < 0) {
+        return ceph_errno(err, r, "wait for the fence of %s", address);
+    }
+    return ceph_objects.list(store, "-", &none, err) ||
+           err_add(err, "wait until every disk knows the fence of %s", address);
+}
+
+static bool fence_add(struct store *store, const char *address, struct err *err)
+{
+    AUTO(drop_free) char *entry = whole_host(address);
+    bool there = false;
+
+    if (!has_entry(store->cluster, entry, &there, err)) {
+        return false;
+    }
+    if (!there && !ceph_command(store->cluster,
+                                json_pack("{ss ss ss sf}", "prefix", "osd blocklist", "blocklistop",
+                                          "add", "addr", entry, "expire", FENCE_SECONDS),
+                                NULL, err)) {
+        return err_add(err, "fence host %s", address);
+    }
+    return tell_all_disks(store, address, err);
+}
+
+static bool fence_look(const struct store_conf *conf, const char *address, bool *out,
+                       struct err *err)
+{
+    AUTO(drop_rados) rados_t cluster = NULL;
+    AUTO(drop_free) char *entry = whole_host(address);
+
+    return (ceph_connect(conf, CEPH_USER, ASK_SECONDS, &cluster, err) &&
+            has_entry(cluster, entry, out, err)) ||
+           err_add(err, "ask whether host %s is fenced", address);
+}
+
+/* By the administrator's key, which hypervisors do not have: whoever breaks out of a guest cannot
+ * lift a fence. */
+static bool fence_lift(const struct store_conf *conf, const char *address, struct err *err)
+{
+    AUTO(drop_rados) rados_t cluster = NULL;
+    AUTO(drop_free) char *entry = whole_host(address);
+    bool there = true;
+
+    return (ceph_connect(conf, CEPH_ADMIN, ASK_SECONDS, &cluster, err) &&
+            has_entry(cluster, entry, &there, err) &&
+            (!there || ceph_command(cluster,
+                                    json_pack("{ss ss ss}", "prefix", "osd blocklist",
+                                              "blocklistop", "rm", "addr", entry),
+                                    NULL, err))) ||
+           err_add(err, "lift the fence of host %s", address);
+}
+
+const struct store_leases ceph_leases = {
+    .take = lease_take,
+    .drop = lease_drop,
+    .look = lease_look,
+    .oust = lease_oust,
+    .fence = fence_add,
+    .fenced = fence_look,
+    .lift = fence_lift,
+};

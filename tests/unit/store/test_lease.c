@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Leases and the fence against a real Ceph on loopback. */
+/* clang-format off */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+/* clang-format on */
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cluster.h"
+
+#define LEASE "lease.11111111-2222-3333-4444-555555555555"
+/* What the kernel chooses as the sender of all that goes to loopback. */
+#define OURS "127.0.0.1"
+
+static struct cluster cluster;
+static const struct store_backend *ceph;
+static struct store *store, *other;
+
+static void reopen(void)
+{
+    struct err err = {0};
+
+    ceph->close(store);
+    store = NULL;
+    MUST(ceph->open(&cluster.conf, &store, &err));
+}
+
+static void holder_is(const char *wanted)
+{
+    struct store_lease lease;
+    struct err err = {0};
+
+    MUST(ceph->leases->look(store, LEASE, &lease, &err));
+    assert_string_equal(lease.holder, wanted);
+    assert_string_equal(lease.address, wanted[0] ? OURS : "");
+}
+
+static void a_lease_has_one_holder_who_may_extend_it(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    holder_is("");
+    MUST(ceph->leases->take(store, LEASE, "h1/a", 60, &err));
+    MUST(ceph->leases->take(store, LEASE, "h1/a", 60, &err));
+    holder_is("h1/a");
+    assert_false(ceph->leases->take(other, LEASE, "h2/b", 60, &err));
+    assert_int_equal(err.kind, ERR_CLASH);
+    assert_non_null(strstr(err.what, "'h1'"));
+    MUST(ceph->leases->drop(other, LEASE, "h2/b", &err));
+    holder_is("h1/a");
+    MUST(ceph->leases->drop(store, LEASE, "h1/a", &err));
+    MUST(ceph->leases->drop(store, LEASE, "h1/a", &err));
+    holder_is("");
+}
+
+static void a_new_client_of_the_same_host_holds_it_at_once(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    MUST(ceph->leases->take(store, LEASE, "h1/a", 60, &err));
+    MUST(ceph->leases->take(other, LEASE, "h1/a", 60, &err));
+    MUST(ceph->leases->take(store, LEASE, "h1/next-boot", 60, &err));
+    holder_is("h1/next-boot");
+    /* A name that begins alike is another host's. */
+    assert_false(ceph->leases->take(other, LEASE, "h11/a", 60, &err));
+    assert_int_equal(err.kind, ERR_CLASH);
+    MUST(ceph->leases->drop(store, LEASE, "h1/next-boot", &err));
+}
+
+static void a_lease_that_is_not_extended_runs_out(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    MUST(ceph->leases->take(store, LEASE, "h1/a", 1, &err));
+    nanosleep(&(struct timespec){1, 200000000}, NULL);
+    holder_is("");
+    MUST(ceph->leases->take(other, LEASE, "h2/b", 60, &err));
+    holder_is("h2/b");
+}
+
+static void a_lease_is_ended_for_the_named_holder_only(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    MUST(ceph->leases->oust(store, LEASE, "h1/a", &err));
+    holder_is("h2/b");
+    MUST(ceph->leases->oust(store, LEASE, "h2/b", &err));
+    holder_is("");
+    MUST(ceph->leases->oust(store, LEASE, "h2/b", &err));
+}
+
+static void a_fenced_host_writes_nothing_also_by_a_new_client(void **state)
+{
+    struct store *fresh = NULL;
+    struct err err = {0};
+    bool fenced = true;
+
+    (void)state;
+    MUST(ceph->leases->fenced(&cluster.conf, OURS, &fenced, &err));
+    assert_false(fenced);
+    MUST(ceph->objects->write(other, "fence.test", "a", 1, STORE_ANY, NULL, &err));
+    MUST(ceph->leases->fence(store, OURS, &err));
+    MUST(ceph->leases->fence(store, OURS, &err));
+    assert_false(ceph->objects->write(other, "fence.test", "b", 1, STORE_ANY, NULL, &err));
+    assert_int_equal(err.kind, ERR_AWAY);
+    MUST(ceph->open(&cluster.conf, &fresh, &err));
+    assert_false(ceph->objects->write(fresh, "fence.test", "c", 1, STORE_ANY, NULL, &err));
+    assert_false(ceph->images->create(fresh, "fence-test", STORE_HEADER, &err));
+    ceph->close(fresh);
+    MUST(ceph->leases->fenced(&cluster.conf, OURS, &fenced, &err));
+    assert_true(fenced);
+}
+
+static void the_disks_of_a_fenced_host_work_on(void **state)
+{
+    struct store_health health = {0};
+    struct err err = {0};
+
+    (void)state;
+    MUST(ceph->look(&cluster.conf, &health, &err));
+    assert_int_equal(health.disks_up, 1);
+    assert_true(health.clean);
+    store_health_clear(&health);
+}
+
+static void a_fence_that_was_lifted_lets_new_clients_in(void **state)
+{
+    AUTO(drop_free) char *bytes = NULL;
+    struct err err = {0};
+    size_t length = 0;
+    bool fenced = true;
+
+    (void)state;
+    MUST(ceph->leases->lift(&cluster.conf, OURS, &err));
+    MUST(ceph->leases->lift(&cluster.conf, OURS, &err));
+    MUST(ceph->leases->fenced(&cluster.conf, OURS, &fenced, &err));
+    assert_false(fenced);
+    reopen();
+    MUST(ceph->objects->read(store, "fence.test", &bytes, &length, NULL, &err));
+    assert_string_equal(bytes, "a");
+    MUST(ceph->objects->write(store, "fence.test", "d", 1, STORE_ANY, NULL, &err));
+    MUST(ceph->objects->remove(store, "fence.test", &err));
+}
+
+static int begin(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    MUST(store_backend_find("ceph", &ceph, &err));
+    cluster_prepare(&cluster, "/tmp", 1);
+    cluster.conf.seconds = 30;
+    MUST(cluster_make(&cluster, NULL, &err));
+    MUST(ceph->open(&cluster.conf, &store, &err));
+    MUST(ceph->open(&cluster.conf, &other, &err));
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    ceph->close(store);
+    ceph->close(other);
+    cluster_drop(&cluster);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_lease_has_one_holder_who_may_extend_it),
+        cmocka_unit_test(a_new_client_of_the_same_host_holds_it_at_once),
+        cmocka_unit_test(a_lease_that_is_not_extended_runs_out),
+        cmocka_unit_test(a_lease_is_ended_for_the_named_holder_only),
+        cmocka_unit_test(a_fenced_host_writes_nothing_also_by_a_new_client),
+        cmocka_unit_test(the_disks_of_a_fenced_host_work_on),
+        cmocka_unit_test(a_fence_that_was_lifted_lets_new_clients_in),
+    };
+
+    if (geteuid() != 0 || access("/usr/bin/ceph-osd", X_OK) != 0) {
+        return 77; /* meson: skipped */
+    }
+    return cmocka_run_group_tests(tests, begin, end);
+}
