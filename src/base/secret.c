@@ -226,6 +226,64 @@ bool secret_from_hex(const struct secret *from, struct secret **out, struct err 
     return true;
 }
 
+static const char base64_digits[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+bool secret_to_base64url(const struct secret *from, struct secret **out, struct err *err)
+{
+    struct secret *secret = NULL;
+    unsigned bits = 0, have = 0;
+    size_t n = 0;
+
+    if (!secret_new((from->size * 8 + 5) / 6, &secret, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < from->size; i++) {
+        bits = (bits << 8 | from->bytes[i]) & 0xffff;
+        for (have += 8; have >= 6;) {
+            have -= 6;
+            secret->bytes[n++] = (unsigned char)base64_digits[bits >> have & 63];
+        }
+    }
+    if (have > 0) {
+        secret->bytes[n] = (unsigned char)base64_digits[bits << (6 - have) & 63];
+    }
+    *out = secret;
+    return true;
+}
+
+bool secret_from_base64url(const struct secret *from, struct secret **out, struct err *err)
+{
+    AUTO(drop_secret) struct secret *secret = NULL;
+    unsigned bits = 0, have = 0;
+    size_t n = 0;
+
+    if (from->size % 4 == 1 || from->size < 2) {
+        return err_set(err, ERR_INPUT, "not base64url: %zu digits", from->size);
+    }
+    if (!secret_new(from->size * 6 / 8, &secret, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < from->size; i++) {
+        const char *digit = memchr(base64_digits, from->bytes[i], sizeof(base64_digits) - 1);
+
+        if (!digit) {
+            return err_set(err, ERR_INPUT, "not base64url at digit %zu", i);
+        }
+        bits = (bits << 6 | (unsigned)(digit - base64_digits)) & 0xffff;
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            secret->bytes[n++] = (unsigned char)(bits >> have);
+        }
+    }
+    if ((bits & ((1u << have) - 1)) != 0) {
+        return err_set(err, ERR_INPUT, "not base64url: stray bits at its end");
+    }
+    *out = TAKE(secret);
+    return true;
+}
+
 bool secret_write(const struct secret *secret, int fd, struct err *err)
 {
     size_t done = 0;

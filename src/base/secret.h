@@ -34,6 +34,10 @@ bool secret_read_file(const char *path, size_t max, bool line, struct secret **o
 /* The same bytes as lower-case hexadecimal digits (no NUL at the end), and back. */
 bool secret_to_hex(const struct secret *from, struct secret **out, struct err *err);
 bool secret_from_hex(const struct secret *from, struct secret **out, struct err *err);
+/* The same as base64url without padding (RFC 4648 section 5), and back; strict, as base/encode.h.
+ */
+bool secret_to_base64url(const struct secret *from, struct secret **out, struct err *err);
+bool secret_from_base64url(const struct secret *from, struct secret **out, struct err *err);
 /* To a descriptor: a pipe to a program, or a memfd. */
 bool secret_write(const struct secret *secret, int fd, struct err *err);
 

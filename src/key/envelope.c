@@ -8,14 +8,19 @@
 #include "base/hkdf.h"
 #include "base/secret_open.h"
 #include "base/text.h"
+#include "key/ecdh.h"
 #include "key/jwe.h"
 
 struct envelope {
     struct jwe *jwe;
     json_t *json;
     char *text;
+    bool agreed;                 /* for a public key, not under a KEK */
     struct envelope_about about; /* its strings lie in jwe->header */
 };
+
+/* RFC 7518 section 4.6.1: nobody is named, so `jose` needs nothing but the private key. */
+static const struct ecdh_parties nobody = {"", ""};
 
 /* Letters that a name, purpose or KEK id may be made of. */
 static const char small_letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
@@ -101,8 +106,23 @@ static json_t *header_of(const struct envelope_about *about)
                      (json_int_t)about->generation, "check", about->check);
 }
 
-bool envelope_seal(const struct secret *kek, const struct envelope_about *about,
-                   const struct secret *secret, struct envelope **out, struct err *err)
+static bool seal_agreed(const char *public_key, json_t *header, const struct secret *secret,
+                        json_t **out, struct err *err)
+{
+    AUTO(drop_secret) struct secret *kek = NULL;
+    json_t *epk = NULL;
+
+    if (!ecdh_make(public_key, &nobody, &epk, &kek, err)) {
+        return false;
+    }
+    json_object_set_new(header, "epk", epk);
+    return jwe_seal_as(ECDH_ALG, header, kek, secret, out, err);
+}
+
+/* Exactly one of `kek` and `public_key`. */
+static bool seal(const struct secret *kek, const char *public_key,
+                 const struct envelope_about *about, const struct secret *secret,
+                 struct envelope **out, struct err *err)
 {
     struct envelope_about full = *about;
     AUTO(drop_json) json_t *header = NULL;
@@ -118,25 +138,43 @@ bool envelope_seal(const struct secret *kek, const struct envelope_about *about,
                        ENVELOPE_MAX_SECRET, secret_size(secret));
     }
     header = header_of(&full);
-    return jwe_seal(header, kek, secret, &json, err) && envelope_of_json(json, out, err);
+    return (kek ? jwe_seal(header, kek, secret, &json, err)
+                : seal_agreed(public_key, header, secret, &json, err)) &&
+           envelope_of_json(json, out, err);
 }
 
-/* {"alg","enc","kid","quoin"} and nothing else. */
-static bool read_outer(const json_t *header, struct envelope_about *about, const json_t **out_quoin,
-                       struct err *err)
+bool envelope_seal(const struct secret *kek, const struct envelope_about *about,
+                   const struct secret *secret, struct envelope **out, struct err *err)
 {
-    if (json_object_size(header) != 4) {
+    return seal(kek, NULL, about, secret, out, err);
+}
+
+bool envelope_seal_to(const char *public_key, const struct envelope_about *about,
+                      const struct secret *secret, struct envelope **out, struct err *err)
+{
+    return seal(NULL, public_key, about, secret, out, err);
+}
+
+/* {"alg","enc","kid","quoin"}, with "epk" after an agreement, and nothing else. */
+static bool read_outer(const json_t *header, bool agreed, struct envelope_about *about,
+                       const json_t **out_quoin, struct err *err)
+{
+    const json_t *epk = NULL;
+
+    if (json_object_size(header) != (agreed ? 5 : 4) ||
+        (agreed && !json_get_object(header, "epk", &epk, err))) {
         return err_set(err, ERR_INPUT, "an envelope's header has alg, enc, kid and quoin only");
     }
     return json_get_string(header, "kid", ENVELOPE_MAX_KEK_ID, &about->kek_id, err) &&
            json_get_object(header, "quoin", out_quoin, err);
 }
 
-static bool read_about(const json_t *header, struct envelope_about *about, struct err *err)
+static bool read_about(const json_t *header, bool agreed, struct envelope_about *about,
+                       struct err *err)
 {
     const json_t *quoin = NULL, *provider = NULL;
 
-    if (!read_outer(header, about, &quoin, err) ||
+    if (!read_outer(header, agreed, about, &quoin, err) ||
         !json_get_object(quoin, "provider", &provider, err) ||
         !json_get_string(provider, "name", ENVELOPE_MAX_NAME, &about->provider, err) ||
         !json_get_string(provider, "type", ENVELOPE_MAX_NAME, &about->type, err) ||
@@ -154,12 +192,23 @@ static bool read_about(const json_t *header, struct envelope_about *about, struc
     return about_valid(about, err);
 }
 
+static bool read_jwe(const json_t *json, struct envelope *envelope, struct err *err)
+{
+    struct err ignored = {0};
+
+    if (jwe_read(json, ENVELOPE_MAX_SECRET, &envelope->jwe, err)) {
+        return true;
+    }
+    envelope->agreed = jwe_read_as(ECDH_ALG, json, ENVELOPE_MAX_SECRET, &envelope->jwe, &ignored);
+    return envelope->agreed;
+}
+
 bool envelope_of_json(const json_t *json, struct envelope **out, struct err *err)
 {
     AUTO(drop_envelope) struct envelope *envelope = text_room(1, sizeof(*envelope));
 
-    if (!jwe_read(json, ENVELOPE_MAX_SECRET, &envelope->jwe, err) ||
-        !read_about(envelope->jwe->header, &envelope->about, err)) {
+    if (!read_jwe(json, envelope, err) ||
+        !read_about(envelope->jwe->header, envelope->agreed, &envelope->about, err)) {
         return err_add(err, "envelope");
     }
     envelope->json = json_deep_copy(json);
@@ -207,8 +256,20 @@ static bool as_expected(const struct envelope_about *actual, const struct envelo
                    actual->generation, expected->generation);
 }
 
-bool envelope_open(const struct secret *kek, const struct envelope *envelope,
-                   const struct envelope_about *expected, struct secret **out, struct err *err)
+static bool open_agreed(const struct secret *private_key, const struct envelope *envelope,
+                        struct secret **out, struct err *err)
+{
+    AUTO(drop_secret) struct secret *kek = NULL;
+
+    return ecdh_find(private_key, json_object_get(envelope->jwe->header, "epk"), &nobody, &kek,
+                     err) &&
+           jwe_open(envelope->jwe, kek, out, err);
+}
+
+/* Exactly one of `kek` and `private_key`. */
+static bool open_as(const struct secret *kek, const struct secret *private_key,
+                    const struct envelope *envelope, const struct envelope_about *expected,
+                    struct secret **out, struct err *err)
 {
     AUTO(drop_secret) struct secret *secret = NULL;
     const struct envelope_about *about = &envelope->about;
@@ -219,7 +280,13 @@ bool envelope_open(const struct secret *kek, const struct envelope *envelope,
     if (!as_expected(about, expected, err)) {
         return false;
     }
-    if (!jwe_open(envelope->jwe, kek, &secret, err)) {
+    if (!envelope->agreed != !private_key) {
+        return err_set(err, ERR_INPUT, "the envelope is %s",
+                       envelope->agreed ? "for a public key, not under a KEK"
+                                        : "under a KEK, not for a public key");
+    }
+    if (!(kek ? jwe_open(envelope->jwe, kek, &secret, err)
+              : open_agreed(private_key, envelope, &secret, err))) {
         return err_add(err, "open the envelope under KEK %s", about->kek_id);
     }
     if (!key_check(secret, about->check, err)) {
@@ -227,6 +294,18 @@ bool envelope_open(const struct secret *kek, const struct envelope *envelope,
     }
     *out = TAKE(secret);
     return true;
+}
+
+bool envelope_open(const struct secret *kek, const struct envelope *envelope,
+                   const struct envelope_about *expected, struct secret **out, struct err *err)
+{
+    return open_as(kek, NULL, envelope, expected, out, err);
+}
+
+bool envelope_open_by(const struct secret *private_key, const struct envelope *envelope,
+                      const struct envelope_about *expected, struct secret **out, struct err *err)
+{
+    return open_as(NULL, private_key, envelope, expected, out, err);
 }
 
 const struct envelope_about *envelope_about(const struct envelope *envelope)

@@ -16,6 +16,10 @@
  *
  * writes them. docs/recovery.md goes on from there. An envelope holds no secret in clear and may be
  * stored anywhere.
+ *
+ * The same for the recovery key, which only the user holds: alg ECDH-ES+A256KW (RFC 7518 section
+ * 4.6), with "epk" in the header, provider {"name":"recovery","type":"recovery"}, and as kid the
+ * recovery key's id. Any host seals it, by the public half; the private half alone opens it.
  */
 #ifndef QUOIN_KEY_ENVELOPE_H
 #define QUOIN_KEY_ENVELOPE_H
@@ -60,6 +64,9 @@ struct envelope;
  * envelopes. ERR_INPUT: `about` has a shape that no envelope may have. */
 bool envelope_seal(const struct secret *kek, const struct envelope_about *about,
                    const struct secret *secret, struct envelope **out, struct err *err);
+/* For whoever holds the private half of `public_key`, PEM (key/ecdh.h). `about` as above. */
+bool envelope_seal_to(const char *public_key, const struct envelope_about *about,
+                      const struct secret *secret, struct envelope **out, struct err *err);
 /* Strict: any other member, algorithm, type or length is ERR_INPUT. What it says is not yet
  * proven: only envelope_open does that. */
 bool envelope_read(const char *text, size_t length, struct envelope **out, struct err *err);
@@ -71,6 +78,11 @@ bool envelope_of_json(const json_t *json, struct envelope **out, struct err *err
  * the envelope was changed. */
 bool envelope_open(const struct secret *kek, const struct envelope *envelope,
                    const struct envelope_about *expected, struct secret **out, struct err *err);
+
+/* The same by a private key, PEM (key/ecdh.h). ERR_DENIED: another key, or a byte was changed.
+ * ERR_INPUT: it is under a KEK. */
+bool envelope_open_by(const struct secret *private_key, const struct envelope *envelope,
+                      const struct envelope_about *expected, struct secret **out, struct err *err);
 
 /* Borrowed from the envelope. */
 const struct envelope_about *envelope_about(const struct envelope *envelope);
