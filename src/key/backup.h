@@ -1,18 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The native provider in one file under a password: what a user keeps in a safe. It is a JWE as in
- * jwe.h whose key is the password stretched by PBKDF2-HMAC-SHA512; salt and rounds stand in its
- * header, {"alg":"A256KW","enc":"A256GCM","quoin":{"backup":1,"cluster":…,"kdf":
- * "PBKDF2-HMAC-SHA512","rounds":…,"salt":…}}. Not PBES2 (RFC 7518 section 4.8): jose refuses more
- * than 32,768 rounds of that, which is too few. So two commands open it without quoin,
- *
- *   openssl kdf -keylen 32 -kdfopt digest:SHA512 -kdfopt pass:… -kdfopt hexsalt:… \
- *       -kdfopt iter:600000 PBKDF2              (its output, as a JWK, is password.jwk)
- *   jose jwe dec -i backup.json -k password.jwk > keks.jwks
- *
- * and jose jwe dec -i envelope.json -k keks.jwks opens every envelope of the provider: inside is a
- * JWK set (RFC 7517) with the root key and each KEK. Whoever has file and password has every key:
- * the host is not needed.
+ * The native provider in one file under a password (protect.h, kind "backup"). Two commands open it
+ * without quoin, and jose jwe dec -i envelope.json -k keks.jwks then opens every envelope of the
+ * provider: inside is a JWK set (RFC 7517) with the root key and each KEK. Whoever has file and
+ * password has every key: the host is not needed.
  */
 #ifndef QUOIN_KEY_BACKUP_H
 #define QUOIN_KEY_BACKUP_H
@@ -20,18 +11,12 @@
 #include "base/json.h"
 #include "base/secret.h"
 #include "key/hostseal.h"
+#include "key/protect.h"
 
-/* PBKDF2-HMAC-SHA512 rounds; OWASP (2023) asks for 210,000, we for three times that. Readers
- * accept fewer (another tool's file), and no more than the maximum: rounds are a way to make us
- * spin. */
-#define BACKUP_ROUNDS     600000u
-#define BACKUP_MIN_ROUNDS 1000u
-#define BACKUP_MAX_ROUNDS 5000000u
 /* Room for the root key and 64 KEKs, in base64url. */
-#define BACKUP_MAX_TEXT (64u * 1024u)
-/* Shorter ones are guessed. */
-#define BACKUP_MIN_PASSWORD 12u
-#define BACKUP_MAX_PASSWORD 1024u
+#define BACKUP_MAX_TEXT     PROTECT_MAX_TEXT
+#define BACKUP_MIN_PASSWORD PROTECT_MIN_PASSWORD
+#define BACKUP_MAX_PASSWORD PROTECT_MAX_PASSWORD
 
 /* Of the native provider in `folder`. The caller frees the text. ERR_INPUT: the password is too
  * short. */

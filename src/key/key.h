@@ -2,7 +2,8 @@
 /*
  * key: the room where key encryption keys are used, and the only one that sees them. Its words are
  * in provider.h (the contract), envelope.h (a wrapped secret), hostseal.h (a secret bound to this
- * host) and backup.h (the native provider in one file under a password).
+ * host), backup.h (the native provider in one file under a password) and recovery.h (the key that
+ * only the user holds).
  *
  *   key_open ─► key_kek_make ─► key_wrap ─► envelope ─► key_unwrap ─► secret
  */

@@ -204,7 +204,7 @@ static void too_many_rounds_are_refused_at_once(void **state)
 {
     const struct made *made = *state;
     AUTO(drop_free) char *text = backup_of(made);
-    static const json_int_t rounds[] = {0, BACKUP_MIN_ROUNDS - 1, BACKUP_MAX_ROUNDS + 1,
+    static const json_int_t rounds[] = {0, PROTECT_MIN_ROUNDS - 1, PROTECT_MAX_ROUNDS + 1,
                                         1000000000000};
 
     for (size_t i = 0; i < COUNT_OF(rounds); i++) {
@@ -221,7 +221,7 @@ static void fewer_rounds_than_it_was_made_with_do_not_open_it(void **state)
 {
     const struct made *made = *state;
     AUTO(drop_free) char *text = backup_of(made);
-    AUTO(drop_free) char *other = with_header(text, "rounds", json_integer(BACKUP_MIN_ROUNDS));
+    AUTO(drop_free) char *other = with_header(text, "rounds", json_integer(PROTECT_MIN_ROUNDS));
     struct err err = {0};
 
     assert_false(restore("new", other, made->password, &err));
