@@ -21,7 +21,15 @@ void answer_item(struct request *request, void *context);
 void answer_create(struct request *request, void *context);
 void answer_remove(struct request *request, void *context);
 
-/* answer_health.c, for machines */
+/* The collection `which` as it is now; of events and tasks `limit` of a kind (NULL: all). */
+bool answer_find(struct manager *manager, const char *collection, const char *which, json_t **out,
+                 struct err *err);
+
+/* answer_rotate.c */
+void answer_rotate(struct request *request, void *context);
+
+/* answer_health.c, for machines; but answer_findings, which is for people */
+void answer_findings(struct request *request, void *context);
 void answer_health(struct request *request, void *context);
 void answer_metrics(struct request *request, void *context);
 

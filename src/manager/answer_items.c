@@ -13,21 +13,27 @@ static bool is_journal(const char *collection)
     return strcmp(collection, "events") == 0 || strcmp(collection, "tasks") == 0;
 }
 
+/* `limit` and `only` (a kind, or NULL) are for events and tasks. */
 static bool list_items(struct manager *manager, const char *collection, unsigned limit,
-                       json_t **out, struct err *err)
+                       const char *only, json_t **out, struct err *err)
 {
     const struct inventory_kind *kind = inventory_kind_find(collection);
 
     if (is_journal(collection)) {
-        return journal_list(manager->database, collection, limit, out, err);
+        watch_settle(manager->watch);
+        return journal_list(manager->database, collection, only, limit, out, err);
     }
     if (!kind && strcmp(collection, "vms") != 0) {
         return err_set(err, ERR_ABSENT, "there is no collection '%.64s'", collection);
     }
     AUTO(drop_json) json_t *now = watch_look(manager->watch);
+    AUTO(drop_json) json_t *keks = NULL;
 
     if (!kind) {
-        *out = live_vms(now);
+        if (!database_rows(manager->database, "SELECT kek, since FROM keks", NULL, 0, &keks, err)) {
+            return false;
+        }
+        *out = live_vms(now, keks);
         return true;
     }
     if (!inventory_list(manager->database, kind, out, err)) {
@@ -55,8 +61,8 @@ void answer_list(struct request *request, void *context)
     if (!session) {
         return;
     }
-    if (!list_items(manager, request_value(request, "collection"), limit_of(request), &items,
-                    &err)) {
+    if (!list_items(manager, request_value(request, "collection"), limit_of(request),
+                    request_query(request, "kind"), &items, &err)) {
         reply_err(request, &err);
         return;
     }
@@ -91,21 +97,32 @@ static bool find_item(const json_t *items, const char *which, const json_t **out
     return err_set(err, ERR_ABSENT, "there is no '%.64s' here", which);
 }
 
+bool answer_find(struct manager *manager, const char *collection, const char *which, json_t **out,
+                 struct err *err)
+{
+    AUTO(drop_json) json_t *items = NULL;
+    const json_t *item = NULL;
+
+    if (!list_items(manager, collection, JOURNAL_MAX, NULL, &items, err) ||
+        !find_item(items, which, &item, err)) {
+        return err_add(err, "%s", collection);
+    }
+    *out = json_incref((json_t *)(uintptr_t)item);
+    return true;
+}
+
 void answer_item(struct request *request, void *context)
 {
     struct manager *manager = context;
-    const char *collection = request_value(request, "collection");
     AUTO(drop_json) json_t *session = answer_to_whom(request, manager);
-    AUTO(drop_json) json_t *items = NULL;
-    const json_t *item = NULL;
+    AUTO(drop_json) json_t *item = NULL;
     struct err err = {0};
 
     if (!session) {
         return;
     }
-    if (!list_items(manager, collection, JOURNAL_MAX, &items, &err) ||
-        !find_item(items, request_value(request, "item"), &item, &err)) {
-        err_add(&err, "%s", collection);
+    if (!answer_find(manager, request_value(request, "collection"), request_value(request, "item"),
+                     &item, &err)) {
         reply_err(request, &err);
         return;
     }
@@ -157,8 +174,9 @@ static bool create(struct manager *manager, const struct inventory_kind *kind, c
 
     if (ok && created) {
         const struct event event = {"info", kind->name, name, user};
+        const struct task task = {"create", kind->name, name, user};
 
-        ok = journal_task(manager->database, "create", kind->name, name, user, err);
+        ok = journal_task(manager->database, &task, err);
         journal_event(manager->database, &event, "%s created", kind->one);
     }
     if (!database_end(manager->database, ok, err)) {
@@ -199,12 +217,13 @@ static bool remove_item(struct manager *manager, const struct inventory_kind *ki
                         const char *which, const char *user, struct err *err)
 {
     const struct event event = {"info", kind->name, which, user};
+    const struct task task = {"remove", kind->name, which, user};
 
     if (!database_begin(manager->database, err)) {
         return false;
     }
     bool ok = inventory_remove(manager->database, kind, which, err) &&
-              journal_task(manager->database, "remove", kind->name, which, user, err);
+              journal_task(manager->database, &task, err);
 
     if (ok) {
         journal_event(manager->database, &event, "%s removed", kind->one);

@@ -19,6 +19,8 @@ const struct route api_routes[] = {
     {"GET", "/api/v1/session", PEOPLE, 0, answer_session},
     {"POST", "/api/v1/session", PEOPLE, SESSION_BYTES, answer_sign_in},
     {"DELETE", "/api/v1/session", PEOPLE, 0, answer_sign_out},
+    {"GET", "/api/v1/health", PEOPLE, 0, answer_findings},
+    {"POST", "/api/v1/key-providers/{item}/rotate", PEOPLE, 0, answer_rotate},
     {"GET", "/api/v1/{collection}", PEOPLE, 0, answer_list},
     {"POST", "/api/v1/{collection}", PEOPLE, ITEM_BYTES, answer_create},
     {"GET", "/api/v1/{collection}/{item}", PEOPLE, 0, answer_item},

@@ -40,7 +40,23 @@ static const char *const version_1[] = {
     " began INTEGER NOT NULL, expires INTEGER NOT NULL) STRICT",
     NULL,
 };
-static const char *const *const versions[] = {version_1};
+static const char *const version_2[] = {
+    /* Uses of keys, gathered from the hosts' audits, beside what happens in the cluster. */
+    "ALTER TABLE events ADD COLUMN kind TEXT NOT NULL DEFAULT 'cluster'",
+    "ALTER TABLE events ADD COLUMN host TEXT",
+    "CREATE INDEX events_by_kind ON events (kind, id)",
+    "CREATE TABLE audits (host TEXT PRIMARY KEY REFERENCES hosts(name) ON DELETE CASCADE,"
+    " source TEXT NOT NULL, next INTEGER NOT NULL) STRICT",
+    /* When a KEK was first seen. */
+    "CREATE TABLE keks (kek TEXT PRIMARY KEY, since INTEGER NOT NULL) STRICT",
+    /* Tasks that take their time. */
+    "ALTER TABLE tasks ADD COLUMN percent INTEGER NOT NULL DEFAULT 100",
+    "ALTER TABLE tasks ADD COLUMN doing TEXT",
+    "ALTER TABLE tasks ADD COLUMN error TEXT",
+    "ALTER TABLE tasks ADD COLUMN remedy TEXT",
+    NULL,
+};
+static const char *const *const versions[] = {version_1, version_2};
 
 static bool refuse(const struct database *database, struct err *err)
 {

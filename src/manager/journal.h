@@ -5,8 +5,11 @@
 
 #include "manager/database.h"
 
-/* A host that flaps every five seconds fills this in seven hours; a quiet cluster in years. */
+/* Of each kind of event, and of tasks. A host that flaps every five seconds fills this in seven
+ * hours; a quiet cluster in years. */
 #define JOURNAL_MAX 5000
+/* An event is one line of so many bytes. */
+#define JOURNAL_WHAT 512u
 /* What one answer carries. */
 #define JOURNAL_ANSWER_MAX 1000
 #define JOURNAL_ANSWER     200
@@ -25,11 +28,33 @@ struct event {
  */
 void journal_event(struct database *database, const struct event *event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* A task that is done, such as "create" of an object. */
-bool journal_task(struct database *database, const char *kind, const char *object, const char *name,
-                  const char *actor, struct err *err);
-/* "events" or "tasks", newest first, `limit` or fewer. */
-bool journal_list(struct database *database, const char *which, unsigned limit, json_t **out,
-                  struct err *err);
+/* A use of a KEK on a host, as its audit told: kept apart, so that uses and what else happens do
+ * not push each other out. `at` is RFC 3339, or anything: then it is now. */
+bool journal_use(struct database *database, const struct event *event, const char *host,
+                 const char *at, const char *what, struct err *err);
+/* "events" or "tasks", newest first, `limit` or fewer; of events those of a kind ("cluster", "key")
+ * or, with NULL, all. */
+bool journal_list(struct database *database, const char *which, const char *kind, unsigned limit,
+                  json_t **out, struct err *err);
+
+/* What somebody asked for. */
+struct task {
+    const char *kind;   /* "create", "remove", "rotate" */
+    const char *object; /* a collection */
+    const char *name;   /* of the object */
+    const char *actor;  /* a user */
+};
+
+/* A task that is done already, such as "create" of an object. */
+bool journal_task(struct database *database, const struct task *task, struct err *err);
+/* One that takes its time: it is "running" until task_end. */
+bool journal_task_begin(struct database *database, const struct task *task, int64_t *out_id,
+                        struct err *err);
+/* `doing` is a short phrase. Failures are logged: the work goes on. */
+void journal_task_tell(struct database *database, int64_t id, unsigned percent, const char *doing);
+/* `failure` NULL: "done", else "failed" with its error. */
+void journal_task_end(struct database *database, int64_t id, const struct err *failure);
+/* Those that a manager before us left running have failed: nobody waits for them any more. */
+bool journal_tasks_left(struct database *database, struct err *err);
 
 #endif

@@ -31,6 +31,21 @@ static bool is_up(const json_t *host)
     return strcmp(json_string_or(host, "state", ""), "up") == 0;
 }
 
+/* When its agent's certificate ends. */
+static json_t *certificate_end(const json_t *report)
+{
+    size_t i;
+    json_t *certificate;
+
+    json_array_foreach(json_object_get(report, "certificates"), i, certificate)
+    {
+        if (strcmp(json_string_or(certificate, "name", ""), "host") == 0) {
+            return at_of(json_object_get(certificate, "ends"));
+        }
+    }
+    return json_null();
+}
+
 static void add_host(json_t *item, const json_t *now)
 {
     static const char *const keys[] = {"version", "enrolled", "waiting"};
@@ -42,6 +57,8 @@ static void add_host(json_t *item, const json_t *now)
     json_object_set_new(item, "since", at_of(json_object_get(host, "since")));
     json_object_set_new(item, "seen", at_of(json_object_get(host, "seen")));
     copy(item, host, "trouble");
+    copy(item, host, "skew");
+    json_object_set_new(item, "certificate_ends", certificate_end(report));
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
         copy(item, report, keys[i]);
     }
@@ -83,22 +100,60 @@ static const json_t *datastore_of(const json_t *now, const char *name)
     return best;
 }
 
+/* Every disk that any host tells of, once; what its own host says of it counts. Where there are
+ * many, a host tells of its own and of those that are down only. */
+static json_t *all_osds(const json_t *now, const char *name)
+{
+    AUTO(drop_json) json_t *by_id = json_object();
+    json_t *all = json_array(), *host, *osd;
+    const char *who, *key;
+    size_t i;
+
+    json_object_foreach((json_t *)(uintptr_t)now, who, host)
+    {
+        const json_t *datastore = json_object_get(json_object_get(host, "report"), "datastore");
+
+        if (!is_up(host) || strcmp(json_string_or(datastore, "name", ""), name) != 0) {
+            continue;
+        }
+        json_array_foreach(json_object_get(datastore, "osds"), i, osd)
+        {
+            char id[24];
+
+            (void)snprintf(id, sizeof(id), "%lld",
+                           (long long)json_integer_value(json_object_get(osd, "id")));
+            if (!json_object_get(by_id, id) || strcmp(json_string_or(osd, "host", who), who) == 0) {
+                json_object_set(by_id, id, osd);
+            }
+        }
+    }
+    json_object_foreach(by_id, key, osd)
+    {
+        json_array_append(all, osd);
+    }
+    return all;
+}
+
 static void add_datastore(json_t *item, const json_t *now)
 {
-    static const char *const keys[] = {"health",     "reasons",  "bytes_total",
-                                       "bytes_used", "replicas", "osds"};
-    const json_t *datastore = datastore_of(now, json_string_or(item, "name", ""));
+    static const char *const keys[] = {"health",     "reasons", "bytes_total", "bytes_used",
+                                       "replicas",   "copies",  "monitors",    "monitors_in_quorum",
+                                       "osds_total", "osds_up"};
+    const char *name = json_string_or(item, "name", "");
+    const json_t *datastore = datastore_of(now, name);
 
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
         copy(item, datastore, keys[i]);
     }
+    json_object_set_new(item, "osds", datastore ? all_osds(now, name) : json_null());
 }
 
 /* One entry for each host; above them what holds for all: a backup that is missing somewhere is
  * missing. */
 static void add_provider(json_t *item, const json_t *now)
 {
-    static const char *const keys[] = {"kek", "state", "sealed_by", "backup_fetched"};
+    static const char *const keys[] = {"kek",     "state", "sealed_by", "backup_fetched",
+                                       "trouble", "remedy"};
     const char *wanted = json_string_or(item, "name", ""), *name;
     json_t *hosts = json_array();
     const json_t *first = NULL;
@@ -117,6 +172,12 @@ static void add_provider(json_t *item, const json_t *now)
         for (size_t i = 0; i < COUNT_OF(keys); i++) {
             copy(entry, provider, keys[i]);
         }
+        json_object_set_new(entry, "last_success",
+                            at_of(json_object_get(provider, "last_success")));
+        json_object_set_new(entry, "last_failure",
+                            at_of(json_object_get(provider, "last_failure")));
+        json_object_set_new(entry, "host_state",
+                            json_string(json_string_or(host, "state", "unknown")));
         json_array_append_new(hosts, entry);
         first = !first || is_up(host) ? provider : first;
         missing = missing || json_is_false(json_object_get(provider, "backup_fetched"));
@@ -154,6 +215,29 @@ void live_add(const struct inventory_kind *kind, json_t *items, const json_t *no
     }
 }
 
+/* Its envelope against the KEK that new keys are wrapped with on its host. */
+static const char *envelope_state(const json_t *vm, const json_t *report)
+{
+    const char *kek = json_string_or(vm, "kek", "");
+    const char *current = json_string_or(json_object_get(report, "provider"), "kek", "");
+
+    return !kek[0] || !current[0] ? "unknown" : strcmp(kek, current) == 0 ? "current" : "old";
+}
+
+static json_t *kek_since(const json_t *keks, const char *kek)
+{
+    size_t i;
+    json_t *row;
+
+    json_array_foreach((json_t *)(uintptr_t)keks, i, row)
+    {
+        if (strcmp(json_string_or(row, "kek", ""), kek) == 0) {
+            return at_of(json_object_get(row, "since"));
+        }
+    }
+    return json_null();
+}
+
 /* A machine whose host is away may run or not. */
 static json_t *vm_item(const json_t *vm, const char *host, bool up)
 {
@@ -171,7 +255,7 @@ static json_t *vm_item(const json_t *vm, const char *host, bool up)
     return item;
 }
 
-json_t *live_vms(const json_t *now)
+json_t *live_vms(const json_t *now, const json_t *keks)
 {
     json_t *items = json_array();
     const char *name;
@@ -179,13 +263,38 @@ json_t *live_vms(const json_t *now)
 
     json_object_foreach((json_t *)(uintptr_t)now, name, host)
     {
+        const json_t *report = json_object_get(host, "report");
         size_t i;
         json_t *vm;
 
-        json_array_foreach(json_object_get(json_object_get(host, "report"), "vms"), i, vm)
+        json_array_foreach(json_object_get(report, "vms"), i, vm)
         {
-            json_array_append_new(items, vm_item(vm, name, is_up(host)));
+            json_t *item = vm_item(vm, name, is_up(host));
+
+            json_object_set_new(item, "envelope", json_string(envelope_state(vm, report)));
+            json_object_set_new(item, "kek_since", kek_since(keks, json_string_or(vm, "kek", "")));
+            json_array_append_new(items, item);
         }
     }
     return items;
+}
+
+json_t *live_view(const json_t *now, const char *cluster_id, time_t at)
+{
+    json_t *hosts = json_array();
+    const char *name;
+    json_t *host;
+
+    json_object_foreach((json_t *)(uintptr_t)now, name, host)
+    {
+        json_t *one = json_pack("{s:s}", "name", name);
+
+        copy(one, host, "state");
+        copy(one, host, "trouble");
+        copy(one, host, "skew");
+        json_object_set(one, "status", json_object_get(host, "report"));
+        json_array_append_new(hosts, one);
+    }
+    return json_pack("{s:s, s:I, s:s, s:o}", "cluster", cluster_id, "now", (json_int_t)at, "asker",
+                     "the manager", "hosts", hosts);
 }

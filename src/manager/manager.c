@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "manager/api.h"
+#include "manager/journal.h"
 
 /* All addresses, IPv4 among them. */
 #define EVERYWHERE "::"
@@ -37,12 +38,17 @@ bool manager_open(const struct manager_conf *conf, struct manager **out, struct 
     manager->throttle = throttle_new();
     if (!identity_load(conf->identity, &manager->identity, err) ||
         !file_make_folder(conf->data, 0700, err) ||
-        !database_open(conf->data, &manager->database, err)) {
+        !database_open(conf->data, &manager->database, err) ||
+        !journal_tasks_left(manager->database, err)) {
         return false;
     }
     watch.identity = manager->identity;
     watch.database = manager->database;
-    if (!watch_start(&watch, &manager->watch, err) || !serve(manager, conf, err)) {
+    if (!watch_start(&watch, &manager->watch, err)) {
+        return false;
+    }
+    manager->rotate = rotate_new(manager->database, manager->watch);
+    if (!serve(manager, conf, err)) {
         return false;
     }
     *out = TAKE(manager);
@@ -60,6 +66,7 @@ void manager_close(struct manager *manager)
         return;
     }
     server_stop(manager->server);
+    rotate_free(manager->rotate);
     watch_stop(manager->watch);
     database_close(manager->database);
     throttle_free(manager->throttle);

@@ -12,6 +12,7 @@
 
 #include "manager/database.h"
 #include "manager/identity.h"
+#include "manager/rotate.h"
 #include "manager/throttle.h"
 #include "manager/watch.h"
 #include "wire/server.h"
@@ -20,6 +21,7 @@ struct manager {
     struct identity *identity;
     struct database *database;
     struct watch *watch;
+    struct rotate *rotate;
     struct throttle *throttle;
     struct server *server;
     time_t began;

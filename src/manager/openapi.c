@@ -24,6 +24,8 @@ static const struct shown {
     {"hosts", "since", "string", "since when it is in this state"},
     {"hosts", "seen", "string", "when its agent answered last"},
     {"hosts", "trouble", "string", "why it is away"},
+    {"hosts", "skew", "number", "seconds its clock is ahead of the manager's for certain"},
+    {"hosts", "certificate_ends", "string", "when its agent's certificate expires"},
     {"hosts", "version", "string", "of its agent"},
     {"hosts", "enrolled", "boolean", "its agent has a certificate"},
     {"hosts", "waiting", "string", "what it waits for"},
@@ -33,12 +35,20 @@ static const struct shown {
     {"datastores", "bytes_total", "integer", "its size"},
     {"datastores", "bytes_used", "integer", "what of it is used"},
     {"datastores", "replicas", "integer", "copies of each block"},
+    {"datastores", "copies", "integer", "copies that are made now"},
+    {"datastores", "monitors", "integer", "how many monitors it has"},
+    {"datastores", "monitors_in_quorum", "integer", "and of them in the quorum"},
+    {"datastores", "osds_total", "integer", "how many disks it has"},
+    {"datastores", "osds_up", "integer", "and of them up"},
     {"datastores", "osds", "array", "its disks: id, host, disk, up"},
     {"key-providers", "kek", "string", "the id of the key that new keys are wrapped with"},
     {"key-providers", "state", "string", "what the provider says of itself"},
     {"key-providers", "sealed_by", "string", "tpm or file"},
     {"key-providers", "backup_fetched", "boolean", "a backup of all hosts' keys was fetched"},
-    {"key-providers", "hosts", "array", "the same for each host"},
+    {"key-providers", "trouble", "string", "why it cannot be used"},
+    {"key-providers", "remedy", "string", "what to do about that"},
+    {"key-providers", "hosts", "array",
+     "the same as each host sees it, and when it was used last with success and without"},
     {"vms", "name", "string", "its name"},
     {"vms", "id", "string", "its UUID"},
     {"vms", "host", "string", "the host that reports it"},
@@ -46,6 +56,9 @@ static const struct shown {
     {"vms", "since", "string", "when it was started"},
     {"vms", "encrypted", "boolean", "its key is in an envelope"},
     {"vms", "kek", "string", "the id of the key that the envelope is wrapped with"},
+    {"vms", "kek_since", "string", "since when the manager knows that key"},
+    {"vms", "envelope", "string",
+     "current: under the key that new keys are wrapped with; old: a rotation left it; unknown"},
     {"vms", "generation", "integer", "of the envelope"},
     {"vms", "trouble", "string", "what its host cannot do for it"},
     {"vms", "cpus", "integer", "processors"},
@@ -53,16 +66,22 @@ static const struct shown {
     {"vms", "disks", "array", "name and bytes of each"},
     {"vms", "network", "object", "bridge, address, hostname"},
     {"tasks", "id", "integer", "a number that grows"},
-    {"tasks", "kind", "string", "create or remove"},
+    {"tasks", "kind", "string", "create, remove or rotate"},
     {"tasks", "object", "string", "a collection"},
     {"tasks", "name", "string", "of the object"},
     {"tasks", "actor", "string", "who asked"},
-    {"tasks", "state", "string", "done"},
+    {"tasks", "state", "string", "running, done or failed"},
+    {"tasks", "percent", "integer", "how far it is"},
+    {"tasks", "doing", "string", "what is at work now"},
+    {"tasks", "error", "string", "why it failed"},
+    {"tasks", "remedy", "string", "what to do about that"},
     {"tasks", "began", "string", "RFC 3339"},
     {"tasks", "ended", "string", "RFC 3339"},
     {"events", "id", "integer", "a number that grows"},
     {"events", "at", "string", "RFC 3339"},
     {"events", "severity", "string", "info, warning or error"},
+    {"events", "kind", "string", "cluster, or key: a use of a KEK, as a host's audit tells it"},
+    {"events", "host", "string", "the host that tells of it"},
     {"events", "object", "string", "a collection, or session"},
     {"events", "name", "string", "of the object"},
     {"events", "actor", "string", "who did it"},
@@ -70,16 +89,22 @@ static const struct shown {
 };
 
 /* What a route without a collection is for. */
-static const struct {
+static const struct summary {
     const char *method, *path, *id, *about;
-    bool open; /* without signing in */
+    bool open;          /* without signing in */
+    const char *status; /* of the answer; NULL: 200 */
+    const char *schema; /* of the answer, or NULL */
 } summaries[] = {
     {"GET", "/healthz", "health", "It answers", true},
     {"GET", "/metrics", "metrics", "The cluster as numbers (Prometheus)", true},
     {"GET", "/api/v1/openapi.json", "openapi", "This description", true},
     {"GET", "/api/v1/session", "session", "Who is signed in", false},
     {"POST", "/api/v1/session", "signIn", "Sign in", true},
-    {"DELETE", "/api/v1/session", "signOut", "Sign out", false},
+    {"DELETE", "/api/v1/session", "signOut", "Sign out", false, "204"},
+    {"GET", "/api/v1/health", "findings", "What is not as it should be, and what to do", false,
+     NULL, "health"},
+    {"POST", "/api/v1/key-providers/{item}/rotate", "rotate_key-providers",
+     "Rotate its KEK: a task that a host's agent does by itself", false, "202", "tasks"},
 };
 
 static json_t *typed(const char *type, const char *about, bool nullable)
@@ -212,24 +237,52 @@ static json_t *sign_in_body(void)
                                        "user", "password", "additionalProperties", 0)));
 }
 
+static json_t *item_parameter(void)
+{
+    return json_pack("[{s:s, s:s, s:b, s:s, s:{s:s}}]", "name", "item", "in", "path", "required", 1,
+                     "description", "its name or id", "schema", "type", "string");
+}
+
+static json_t *summary_operation(const struct summary *summary, const struct route *route)
+{
+    const char *status = summary->status ? summary->status : "200";
+    json_t *answers = json_pack("{s:o}", status,
+                                answer(strcmp(status, "204") == 0   ? "done"
+                                       : strcmp(status, "202") == 0 ? "begun: look at the task"
+                                                                    : "the answer",
+                                       summary->schema ? reference(summary->schema) : NULL));
+    json_t *object = operation(summary->id, summary->about, "manager", summary->open, answers);
+
+    if (route->body_max > 0) {
+        json_object_set_new(object, "requestBody", sign_in_body());
+    }
+    if (strstr(route->path, "{item}")) {
+        json_object_set_new(object, "parameters", item_parameter());
+    }
+    return object;
+}
+
 static void add_plain(json_t *paths, const struct route *route)
 {
     for (size_t i = 0; i < COUNT_OF(summaries); i++) {
-        if (strcmp(summaries[i].method, route->method) != 0 ||
-            strcmp(summaries[i].path, route->path) != 0) {
-            continue;
+        if (strcmp(summaries[i].method, route->method) == 0 &&
+            strcmp(summaries[i].path, route->path) == 0) {
+            put(paths, route->path, route->method, summary_operation(&summaries[i], route));
         }
-        bool removes = strcmp(route->method, "DELETE") == 0;
-        json_t *answers = json_pack("{s:o}", removes ? "204" : "200",
-                                    answer(removes ? "done" : "the answer", NULL));
-        json_t *object =
-            operation(summaries[i].id, summaries[i].about, "manager", summaries[i].open, answers);
-
-        if (route->body_max > 0) {
-            json_object_set_new(object, "requestBody", sign_in_body());
-        }
-        put(paths, route->path, route->method, object);
     }
+}
+
+static bool is_journal(const char *collection)
+{
+    return strcmp(collection, "events") == 0 || strcmp(collection, "tasks") == 0;
+}
+
+static json_t *journal_parameters(void)
+{
+    return json_pack("[{s:s, s:s, s:s, s:{s:s, s:i, s:i}}, {s:s, s:s, s:s, s:{s:s}}]", "name",
+                     "limit", "in", "query", "description", "how many, the newest ones", "schema",
+                     "type", "integer", "minimum", 1, "maximum", 1000, "name", "kind", "in",
+                     "query", "description", "only those of this kind", "schema", "type", "string");
 }
 
 /* The route with its {collection} filled in; for one that posts, only where that is possible. */
@@ -273,10 +326,9 @@ static void add_collection(json_t *paths, const struct route *route, const char 
             json_pack("{s:b, s:o}", "required", 1, "content", content(reference(wish))));
     }
     if (item) {
-        json_object_set_new(object, "parameters",
-                            json_pack("[{s:s, s:s, s:b, s:s, s:{s:s}}]", "name", "item", "in",
-                                      "path", "required", 1, "description", "its name or id",
-                                      "schema", "type", "string"));
+        json_object_set_new(object, "parameters", item_parameter());
+    } else if (strcmp(route->method, "GET") == 0 && is_journal(collection)) {
+        json_object_set_new(object, "parameters", journal_parameters());
     }
     put(paths, path, route->method, object);
 }
@@ -302,6 +354,22 @@ static json_t *paths_of_all(void)
     return paths;
 }
 
+static json_t *health_schema(void)
+{
+    json_t *finding =
+        json_pack("{s:s, s:{s:o, s:o, s:o, s:o, s:o, s:o}}", "type", "object", "properties",
+                  "severity", typed("string", "error, warning or info", false), "code",
+                  typed("string", "what it is, for programs: host.away", false), "where",
+                  typed("string", "a collection and a name in it: hosts/h2", false), "hosts",
+                  typed("array", "the hosts it is about", false), "what",
+                  typed("string", "one sentence", false), "remedy",
+                  typed("string", "what to do about it", false));
+
+    return json_pack("{s:s, s:{s:o, s:{s:s, s:o}}, s:[s, s]}", "type", "object", "properties",
+                     "state", typed("string", "ok, warning or error: the worst of them", false),
+                     "items", "type", "array", "items", finding, "required", "state", "items");
+}
+
 static json_t *schemas(void)
 {
     json_t *all = json_object();
@@ -315,6 +383,7 @@ static json_t *schemas(void)
     for (size_t i = 0; i < COUNT_OF(read_only); i++) {
         json_object_set_new(all, read_only[i].name, item_schema(read_only[i].name));
     }
+    json_object_set_new(all, "health", health_schema());
     json_object_set_new(
         all, "error",
         json_pack("{s:s, s:{s:o, s:o, s:o}, s:[s, s, s]}", "type", "object", "properties", "kind",

@@ -21,6 +21,9 @@ static const struct shape cluster_shape[] = {
 static const struct shape osd_shape[] = {
     {"id", NUMBER}, {"host", TEXT}, {"disk", TEXT}, {"up", TRUTH}, {0}};
 
+static const struct shape store_host_shape[] = {
+    {"name", TEXT}, {"monitor", TEXT}, {"paused", TRUTH}, {0}};
+
 static const struct shape datastore_shape[] = {{"type", TEXT},
                                                {"name", TEXT},
                                                {"health", TEXT},
@@ -28,6 +31,12 @@ static const struct shape datastore_shape[] = {{"type", TEXT},
                                                {"bytes_total", NUMBER},
                                                {"bytes_used", NUMBER},
                                                {"replicas", NUMBER},
+                                               {"copies", NUMBER},
+                                               {"monitors", NUMBER},
+                                               {"monitors_in_quorum", NUMBER},
+                                               {"osds_total", NUMBER},
+                                               {"osds_up", NUMBER},
+                                               {"hosts", LIST, store_host_shape},
                                                {"osds", LIST, osd_shape},
                                                {0}};
 
@@ -37,7 +46,15 @@ static const struct shape provider_shape[] = {{"name", TEXT},
                                               {"state", TEXT},
                                               {"sealed_by", TEXT},
                                               {"backup_fetched", TRUTH},
+                                              {"trouble", TEXT},
+                                              {"remedy", TEXT},
+                                              {"last_success", NUMBER},
+                                              {"last_failure", NUMBER},
                                               {0}};
+
+static const struct shape certificate_shape[] = {{"name", TEXT}, {"ends", NUMBER}, {0}};
+
+static const struct shape events_shape[] = {{"source", TEXT}, {"next", NUMBER}, {0}};
 
 static const struct shape disk_shape[] = {{"name", TEXT}, {"bytes", NUMBER}, {0}};
 
@@ -66,6 +83,8 @@ static const struct shape status_shape[] = {{"version", TEXT},
                                             {"datastore", OBJECT, datastore_shape},
                                             {"provider", OBJECT, provider_shape},
                                             {"vms", LIST, vm_shape},
+                                            {"certificates", LIST, certificate_shape},
+                                            {"events", OBJECT, events_shape},
                                             {"enrolled", TRUTH},
                                             {"waiting", TEXT},
                                             {0}};

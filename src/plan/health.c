@@ -29,9 +29,12 @@ static void keep(struct health *health, const struct health_place *place, const 
     AUTO(drop_free)
     char *where =
         text_make("%s%s%s", place->kind, place->name ? "/" : "", place->name ? place->name : "");
-    json_t *hosts = json_is_array(place->hosts)    ? json_deep_copy(place->hosts)
-                    : json_is_string(place->hosts) ? json_pack("[O]", place->hosts)
-                                                   : json_array();
+    /* Copies: what is flattened below must not be what the view holds. */
+    json_t *hosts = json_is_array(place->hosts) ? json_deep_copy(place->hosts) : json_array();
+
+    if (json_is_string(place->hosts)) {
+        json_array_append_new(hosts, json_string(json_string_value(place->hosts)));
+    }
     json_t *finding =
         json_pack("{s:s, s:s, s:s, s:o, s:s, s:s}", "severity", place->severity, "code",
                   place->code, "where", where, "hosts", hosts, "what", what, "remedy", remedy);

@@ -24,7 +24,53 @@ static void say_status(struct request *request, void *context)
     reply_json(request, 200, status);
 }
 
-static const struct route route = {"GET", "/v1/status", ROLE_MANAGER | ROLE_HOST, 0, say_status};
+/* FOLDER/events.json, whatever is asked for. */
+static void say_events(struct request *request, void *context)
+{
+    AUTO(drop_free) char *path = text_make("%s/events.json", (const char *)context);
+    AUTO(drop_free) char *bytes = NULL;
+    AUTO(drop_json) json_t *answer = NULL;
+    size_t length = 0;
+    struct err err = {0};
+
+    if (!file_read(path, JSON_MAX_BYTES, &bytes, &length, &err) ||
+        !json_read(bytes, length, &answer, &err)) {
+        reply_err(request, &err);
+        return;
+    }
+    reply_json(request, 200, answer);
+}
+
+/* Once; a second time it is refused, as an agent refuses it within the hour. */
+static void say_rotated(struct request *request, void *context)
+{
+    static bool rotated;
+    AUTO(drop_json)
+    json_t *half =
+        json_pack("{s:s, s:i, s:s}", "event", "progress", "percent", 50, "what", "wrap anew");
+    AUTO(drop_json)
+    json_t *done = json_pack("{s:s, s:b, s:{s:s}}", "event", "done", "changed", 1, "result", "kek",
+                             "native:0b5e");
+    struct err err = {0};
+
+    (void)context;
+    if (rotated) {
+        err_set(&err, ERR_DENIED, "the keys of this host were rotated less than an hour ago");
+        err_mend(&err, "wait, or rotate from where the cluster was deployed: quoin key rotate");
+        reply_err(request, &err);
+        return;
+    }
+    rotated = true;
+    (void)reply_line(request, half);
+    usleep(200000);
+    (void)reply_line(request, done);
+}
+
+static const struct route routes[] = {
+    {"GET", "/v1/status", ROLE_MANAGER | ROLE_HOST, 0, say_status},
+    {"GET", "/v1/events", ROLE_MANAGER, 0, say_events},
+    {"POST", "/v1/key/rotate", ROLE_MANAGER, 0, say_rotated},
+};
 
 static bool begin(char *folder, const char *user, const char *password_file, struct server **out,
                   struct err *err)
@@ -41,7 +87,7 @@ static bool begin(char *folder, const char *user, const char *password_file, str
     document = cluster_identity(&cluster, ROLE_MANAGER, user, hash);
     return file_write(path, cluster.ca, strlen(cluster.ca), 0644, err) &&
            cluster_write_identity(document, folder, err) &&
-           cluster_agent(&cluster, "h1", &route, folder, out, err);
+           cluster_agent(&cluster, "h1", routes, COUNT_OF(routes), folder, out, err);
 }
 
 int main(int argc, char **argv)

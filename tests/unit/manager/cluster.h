@@ -85,10 +85,11 @@ __attribute__((unused)) static bool cluster_write_identity(const json_t *documen
     return file_write(path, text, strlen(text) + 1, 0600, err);
 }
 
-/* An agent's door, with one route, on any port of loopback. */
+/* An agent's door, with these routes, on any port of loopback. */
 __attribute__((unused)) static bool cluster_agent(const struct cluster *cluster, const char *name,
-                                                  const struct route *route, void *context,
-                                                  struct server **out, struct err *err)
+                                                  const struct route *routes, size_t count,
+                                                  void *context, struct server **out,
+                                                  struct err *err)
 {
     AUTO(drop_secret) struct secret *key = NULL;
     AUTO(drop_free) char *pem = NULL;
@@ -96,8 +97,8 @@ __attribute__((unused)) static bool cluster_agent(const struct cluster *cluster,
     if (!cluster_certificate(cluster, CLUSTER, ROLE_HOST, name, &key, &pem, err)) {
         return false;
     }
-    const struct server_conf conf = {.routes = route,
-                                     .route_count = 1,
+    const struct server_conf conf = {.routes = routes,
+                                     .route_count = count,
                                      .context = context,
                                      .address = "127.0.0.1",
                                      .certificate = pem,

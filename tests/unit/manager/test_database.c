@@ -48,7 +48,7 @@ static void it_is_written_through_and_strict(void **state)
     } pragmas[] = {{"PRAGMA synchronous", "synchronous", 2},
                    {"PRAGMA foreign_keys", "foreign_keys", 1},
                    {"PRAGMA trusted_schema", "trusted_schema", 0},
-                   {"PRAGMA user_version", "user_version", 1}};
+                   {"PRAGMA user_version", "user_version", 2}};
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(pragmas); i++) {
@@ -147,8 +147,42 @@ static void a_newer_database_is_refused_and_left_alone(void **state)
     assert_false(database_open(folder, &database, &err));
     assert_int_equal(err.kind, ERR_CLASH);
     assert_non_null(strstr(err.what, "99"));
-    alter(folder, "PRAGMA user_version=1");
+    alter(folder, "PRAGMA user_version=2");
     database = open_in(folder);
+    database_close(database);
+}
+
+/* As version 1 left it. */
+static void an_older_database_is_brought_to_this_version_with_all_that_is_in_it(void **state)
+{
+    static const char *const back[] = {
+        "DROP INDEX events_by_kind",
+        "ALTER TABLE events DROP COLUMN kind",
+        "ALTER TABLE events DROP COLUMN host",
+        "DROP TABLE audits",
+        "DROP TABLE keks",
+        "ALTER TABLE tasks DROP COLUMN percent",
+        "ALTER TABLE tasks DROP COLUMN doing",
+        "ALTER TABLE tasks DROP COLUMN error",
+        "ALTER TABLE tasks DROP COLUMN remedy",
+        "INSERT INTO events (at, severity, object, name, what) VALUES (7, 'info', 'hosts', 'h1',"
+        " 'it was so')",
+        "PRAGMA user_version=1"};
+    AUTO(folder_drop) char *folder = folder_make();
+    struct database *database = open_in(folder);
+
+    (void)state;
+    database_close(database);
+    for (size_t i = 0; i < COUNT_OF(back); i++) {
+        alter(folder, back[i]);
+    }
+    database = open_in(folder);
+    AUTO(drop_json) json_t *rows = ask(database, "SELECT what, kind FROM events");
+    AUTO(drop_json) json_t *tasks = ask(database, "SELECT percent, error FROM tasks");
+
+    assert_string_equal(json_string_value(first(rows, "what")), "it was so");
+    assert_string_equal(json_string_value(first(rows, "kind")), "cluster");
+    assert_int_equal(json_array_size(tasks), 0);
     database_close(database);
 }
 
@@ -196,6 +230,7 @@ int main(void)
         cmocka_unit_test(what_is_not_kept_leaves_no_trace),
         cmocka_unit_test(a_constraint_is_a_clash),
         cmocka_unit_test(a_newer_database_is_refused_and_left_alone),
+        cmocka_unit_test(an_older_database_is_brought_to_this_version_with_all_that_is_in_it),
         cmocka_unit_test(a_damaged_database_is_refused),
         cmocka_unit_test(a_second_manager_is_refused),
     };

@@ -3,6 +3,7 @@
 #include "manager/live.h"
 #include "manager/metrics.h"
 #include "manager/report.h"
+#include "plan/health.h"
 #include "tests.h"
 
 static const char good[] =
@@ -59,6 +60,43 @@ static void reasons_are_a_list_however_they_come(void **state)
                            json_object_get(json_object_get(two, "datastore"), "reasons")));
     assert_int_equal(
         json_array_size(json_object_get(json_object_get(none, "datastore"), "reasons")), 0);
+}
+
+static json_t *findings_in(json_t *status)
+{
+    AUTO(drop_json)
+    json_t *now = json_pack("{s:{s:s, s:n, s:i, s:O}}", "h1", "state", "up", "trouble", "skew", 90,
+                            "report", status);
+    AUTO(drop_json) json_t *view = live_view(now, CLUSTER, 1800000000);
+
+    return health_look(view);
+}
+
+/* The deployment unit looks at statuses, the manager at what it kept of them. */
+static void health_finds_the_same_in_a_report_as_in_a_status(void **state)
+{
+    AUTO(drop_json)
+    json_t *status = json_of(
+        "{'version': '0.1.0', 'host': 'h1', 'cluster': {'id': '" CLUSTER "'}, 'enrolled': false,"
+        " 'waiting': 'for its turn', 'certificates': [{'name': 'host', 'ends': 1800000001}],"
+        " 'datastore': {'name': 'ds1', 'type': 'ceph', 'health': 'warn', 'reasons': 'one; two',"
+        "  'bytes_total': 100, 'bytes_used': 85, 'replicas': 3, 'copies': 2, 'monitors': 3,"
+        "  'monitors_in_quorum': 2, 'hosts': [{'name': 'h2', 'monitor': 'away', 'paused': true}],"
+        "  'osds': [{'id': 0, 'disk': '/dev/a', 'host': 'h1', 'up': false}]},"
+        " 'provider': {'name': 'native', 'type': 'native', 'kek': 'k1', 'sealed_by': 'file',"
+        "  'backup_fetched': false, 'trouble': 'gone', 'remedy': 'bring it back'},"
+        " 'vms': [{'name': 'mgr', 'id': 'u1', 'state': 'paused', 'encrypted': false, 'kek': "
+        "'k0'}]}");
+    AUTO(drop_json) json_t *report = NULL;
+    struct err err = {0};
+
+    (void)state;
+    assert_done(report_make(status, &report, &err), &err);
+    AUTO(drop_json) json_t *by_status = findings_in(status);
+    AUTO(drop_json) json_t *by_report = findings_in(report);
+
+    assert_int_equal(json_array_size(by_status), 16);
+    assert_true(json_equal(by_status, by_report));
 }
 
 static void nonsense_is_refused_with_its_place(void **state)
@@ -183,7 +221,7 @@ static void a_backup_that_is_missing_somewhere_is_missing(void **state)
 static void a_machine_of_a_silent_host_may_run_or_not(void **state)
 {
     AUTO(drop_json) json_t *up = now_of("up"), *away = now_of("away");
-    AUTO(drop_json) json_t *running = live_vms(up), *unknown = live_vms(away);
+    AUTO(drop_json) json_t *running = live_vms(up, NULL), *unknown = live_vms(away, NULL);
 
     (void)state;
     assert_string_equal(json_string_or(json_array_get(running, 0), "state", ""), "running");
@@ -235,6 +273,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_fields_are_kept_and_no_others),
         cmocka_unit_test(reasons_are_a_list_however_they_come),
+        cmocka_unit_test(health_finds_the_same_in_a_report_as_in_a_status),
         cmocka_unit_test(nonsense_is_refused_with_its_place),
         cmocka_unit_test(what_is_too_long_is_refused),
         cmocka_unit_test(a_report_speaks_for_its_own_host_and_cluster),

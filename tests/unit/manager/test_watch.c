@@ -99,8 +99,8 @@ static void instead_of_the_agent(struct cluster *cluster, const char *said)
 
     assert_done(cluster_certificate(cluster, CLUSTER, ROLE_HOST, "h1", &key, &pem, &err), &err);
     server_stop(TAKE(world.agent));
-    const struct server_conf conf = {.routes = &agent_route,
-                                     .route_count = 1,
+    const struct server_conf conf = {.routes = agent_routes,
+                                     .route_count = COUNT_OF(agent_routes),
                                      .address = "127.0.0.1",
                                      .port = port,
                                      .certificate = pem,

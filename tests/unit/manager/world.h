@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "manager/journal.h"
 #include "manager/manager.h"
 #include "tests.h"
 
@@ -20,6 +21,9 @@ static struct {
     struct secret *token; /* of who is signed in, or NULL */
     pthread_mutex_t lock;
     json_t *status; /* what the agent says; NULL: that it is busy */
+    json_t *audit;  /* what it says of uses of keys; NULL: that it is busy */
+    /* What it does when asked to rotate, with the lines sent by the test. */
+    void (*rotate)(struct request *request);
 } world = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 __attribute__((unused)) static void agent_answer(struct request *request, void *context)
@@ -38,8 +42,53 @@ __attribute__((unused)) static void agent_answer(struct request *request, void *
     }
 }
 
+/* Those after ?after=, if ?source= is the same, two at a time; as quoind does with 512. */
+__attribute__((unused)) static void agent_events(struct request *request, void *context)
+{
+    const char *after = request_query(request, "after"), *source = request_query(request, "source");
+    struct err err = {0};
+
+    (void)context;
+    pthread_mutex_lock(&world.lock);
+    AUTO(drop_json) json_t *audit = json_deep_copy(world.audit);
+    pthread_mutex_unlock(&world.lock);
+    if (!audit) {
+        err_set(&err, ERR_AWAY, "the host is busy");
+        reply_err(request, &err);
+        return;
+    }
+    json_t *all = json_object_get(audit, "events");
+    bool same = source && strcmp(source, json_string_or(audit, "source", "")) == 0;
+    json_int_t from = same && after ? strtoll(after, NULL, 10) : 0;
+    json_t *some = json_array();
+
+    for (size_t i = 0; i < json_array_size(all) && json_array_size(some) < 2; i++) {
+        json_t *event = json_array_get(all, i);
+
+        if (json_integer_value(json_object_get(event, "id")) > from) {
+            json_array_append(some, event);
+        }
+    }
+    json_t *last = json_array_get(some, json_array_size(some) - 1);
+
+    json_object_set_new(audit, "next",
+                        last ? json_incref(json_object_get(last, "id")) : json_integer(from));
+    json_object_set_new(audit, "events", some);
+    reply_json(request, 200, audit);
+}
+
+__attribute__((unused)) static void agent_rotate(struct request *request, void *context)
+{
+    (void)context;
+    world.rotate(request);
+}
+
 /* Agents serve who is a manager, and nobody who only says so. */
-static const struct route agent_route = {"GET", "/v1/status", ROLE_MANAGER, 0, agent_answer};
+static const struct route agent_routes[] = {
+    {"GET", "/v1/status", ROLE_MANAGER, 0, agent_answer},
+    {"GET", "/v1/events", ROLE_MANAGER, 0, agent_events},
+    {"POST", "/v1/key/rotate", ROLE_MANAGER, 0, agent_rotate},
+};
 
 /* NULL: it is busy. */
 __attribute__((unused)) static void agent_says(const char *quoted)
@@ -49,6 +98,16 @@ __attribute__((unused)) static void agent_says(const char *quoted)
     pthread_mutex_lock(&world.lock);
     json_decref(world.status);
     world.status = next;
+    pthread_mutex_unlock(&world.lock);
+}
+
+__attribute__((unused)) static void agent_audits(const char *quoted)
+{
+    json_t *next = quoted ? json_of(quoted) : NULL;
+
+    pthread_mutex_lock(&world.lock);
+    json_decref(world.audit);
+    world.audit = next;
     pthread_mutex_unlock(&world.lock);
 }
 
@@ -101,7 +160,9 @@ __attribute__((unused)) static int world_begin(void **state)
     world.identity = text_make("%s/identity", world.folder);
     assert_done(cluster_begin(&world.cluster, &err), &err);
     write_identity(ROLE_MANAGER);
-    assert_done(cluster_agent(&world.cluster, "h1", &agent_route, NULL, &world.agent, &err), &err);
+    assert_done(cluster_agent(&world.cluster, "h1", agent_routes, COUNT_OF(agent_routes), NULL,
+                              &world.agent, &err),
+                &err);
     agent_says(STATUS(""));
     manager_begin();
     return 0;
@@ -114,6 +175,7 @@ __attribute__((unused)) static int world_end(void **state)
     server_stop(world.agent);
     secret_free(TAKE(world.token));
     json_decref(TAKE(world.status));
+    json_decref(TAKE(world.audit));
     cluster_end(&world.cluster);
     folder_drop(&world.folder);
     free(world.data);
@@ -190,6 +252,26 @@ __attribute__((unused)) static json_t *item_when(const char *path, const char *f
     }
     fail_msg("%s: %s did not become %s", path, field, wanted);
     return NULL;
+}
+
+/* The manager has seen what the agent says now. */
+__attribute__((unused)) static void seen_again(void)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        AUTO(drop_json) json_t *before = NULL;
+        struct err err = {0};
+
+        assert_done(api("GET", "hosts/h1", NULL, &before, &err), &err);
+        for (unsigned n = 0; n < 200; n++) {
+            AUTO(drop_json) json_t *after = NULL;
+
+            assert_done(api("GET", "hosts/h1", NULL, &after, &err), &err);
+            if (strcmp(json_string_or(after, "seen", ""), json_string_or(before, "seen", ""))) {
+                break;
+            }
+            usleep(50000);
+        }
+    }
 }
 
 /* How many events say this. */

@@ -92,10 +92,14 @@ static json_t *osd(int number, size_t id)
     return json_array_get(json_object_get(part(number, "datastore"), "osds"), id);
 }
 
+/* What is looked at stays as it is. */
 static void look(void)
 {
+    AUTO(drop_json) json_t *before = json_deep_copy(view);
+
     json_decref(found);
     found = health_look(view);
+    assert_true(json_equal(before, view));
 }
 
 /* Exactly this is found, once. */
