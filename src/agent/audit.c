@@ -26,6 +26,7 @@ struct audit {
     pthread_mutex_t lock;
     char source[UUID_SIZE];
     uint64_t next;
+    struct audit_health health;
     struct event ring[AUDIT_EVENTS]; /* number n lies at n % AUDIT_EVENTS */
 };
 
@@ -100,9 +101,59 @@ static bool keep(struct audit *audit, struct event *event, bool failed)
     return !past;
 }
 
+/* With the lock. */
+static void judge(struct audit *audit, const struct err *err)
+{
+    struct audit_health *health = &audit->health;
+
+    if (err) {
+        health->failure = time(NULL);
+    } else {
+        health->success = time(NULL);
+    }
+    (void)snprintf(health->why, sizeof(health->why), "%.*s", (int)sizeof(health->why) - 1,
+                   err ? err->what : "");
+    (void)snprintf(health->remedy, sizeof(health->remedy), "%.*s", (int)sizeof(health->remedy) - 1,
+                   err ? err->remedy : "");
+}
+
+void audit_opened(struct audit *audit, const struct err *err)
+{
+    pthread_mutex_lock(&audit->lock);
+    judge(audit, err);
+    pthread_mutex_unlock(&audit->lock);
+}
+
+struct audit_health audit_health(struct audit *audit)
+{
+    pthread_mutex_lock(&audit->lock);
+    struct audit_health health = audit->health;
+    pthread_mutex_unlock(&audit->lock);
+    return health;
+}
+
+json_t *audit_where(struct audit *audit)
+{
+    pthread_mutex_lock(&audit->lock);
+    json_t *where =
+        json_pack("{s:s, s:I}", "source", audit->source, "next", (json_int_t)(audit->next - 1));
+    pthread_mutex_unlock(&audit->lock);
+    return where;
+}
+
+/* A key that went lost is the provider's trouble only where something needs it. */
+static bool counts(const struct key_use *use)
+{
+    return !use->err || strcmp(use->purpose, "canary") != 0;
+}
+
 void audit_key(void *audit, const struct key_use *use)
 {
     struct event event = event_of(use);
+
+    if (counts(use)) {
+        audit_opened(audit, use->err);
+    }
 
     if (!keep(audit, &event, use->err != NULL)) {
         return;

@@ -12,6 +12,7 @@
 #define QUOIN_AGENT_AUDIT_H
 
 #include <stdint.h>
+#include <time.h>
 
 #include "key/key.h"
 
@@ -29,6 +30,18 @@ void audit_free(struct audit *audit);
 DROP(audit, struct audit *, audit_free);
 /* For key_listen: `audit` is a struct audit. From any thread. */
 void audit_key(void *audit, const struct key_use *use);
+/* How the use of keys went last, but for canaries (a proof ends with one that must fail): "" while
+ * nothing failed since it last went well. Times are Unix seconds, 0: never. */
+struct audit_health {
+    time_t success, failure;
+    char why[256], remedy[256];
+};
+struct audit_health audit_health(struct audit *audit);
+/* A provider that could not even be opened, or was (`err` NULL). */
+void audit_opened(struct audit *audit, const struct err *err);
+/* {"source","next"} of the last event, as the manager asks after it. A new reference. */
+json_t *audit_where(struct audit *audit);
+
 /* {"source":UUID,"next":n,"lost":bool,"events":[{"id","at","kind":"key","verb","kek","purpose",
  * "vm","result","why","times"}]}: the oldest AUDIT_MAX_ANSWER of those whose id is above `after`. A
  * `source` (or NULL) that is not this ring's: ids began anew, so all. `lost`: some that were asked

@@ -56,8 +56,10 @@ static bool open_once(struct agent *agent, struct provider *provider,
                                                 .folder = provider->folder,
                                                 .host = sealing(host)};
         if (!is_there(provider, host, err) || !key_open(&provider->conf, &key, err)) {
+            audit_opened(agent->audit, err);
             return false;
         }
+        audit_opened(agent->audit, NULL);
         key_listen(key, audit_key, agent->audit);
         pthread_mutex_lock(&agent->state);
         provider->key = key;

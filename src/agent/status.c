@@ -21,6 +21,43 @@ static struct host copy_host(struct agent *agent)
     return copy;
 }
 
+/* Every host tells its own part and what is not well: a thousand hosts that each tell of three
+ * thousand disks, every five seconds, would be told of by nobody. */
+#define TOLD_WHOLE 48u
+#define TOLD_MAX   256u
+
+static bool is_worth_telling(const json_t *disk, const char *self)
+{
+    return strcmp(json_string_or(disk, "host", ""), self) == 0 ||
+           !json_is_true(json_object_get(disk, "up"));
+}
+
+static bool is_odd(const json_t *host, const char *self)
+{
+    return strcmp(json_string_or(host, "name", ""), self) == 0 ||
+           strcmp(json_string_or(host, "monitor", "none"), "none") != 0 ||
+           json_is_true(json_object_get(host, "paused")) ||
+           json_integer_value(json_object_get(host, "up")) <
+               json_integer_value(json_object_get(host, "disks"));
+}
+
+/* All of a short list; of a long one those of this host and those that are not well. */
+static json_t *some_of(json_t *list, const char *self,
+                       bool (*wanted)(const json_t *one, const char *self))
+{
+    json_t *some = json_array(), *one;
+    bool whole = json_array_size(list) <= TOLD_WHOLE;
+    size_t i;
+
+    json_array_foreach(list, i, one)
+    {
+        if ((whole || wanted(one, self)) && json_array_size(some) < TOLD_MAX) {
+            json_array_append(some, one);
+        }
+    }
+    return some;
+}
+
 static json_t *store_json(const struct host *host)
 {
     const struct store_backend *backend = NULL;
@@ -46,9 +83,10 @@ static json_t *store_json(const struct host *host)
                   (int)health.copies, "copies_on_hosts", health.copies_on_hosts, "available",
                   health.available, "clean", health.clean, "degraded", health.degraded, "misplaced",
                   health.misplaced));
-    json_object_set_new(object, "osds",
-                        health.members ? json_incref(health.members) : json_array());
-    json_object_set_new(object, "hosts", health.hosts ? json_incref(health.hosts) : json_array());
+    json_object_set_new(object, "osds_total", json_integer(health.disks));
+    json_object_set_new(object, "osds_up", json_integer(health.disks_up));
+    json_object_set_new(object, "osds", some_of(health.members, host->name, is_worth_telling));
+    json_object_set_new(object, "hosts", some_of(health.hosts, host->name, is_odd));
     store_health_clear(&health);
     return object;
 }
@@ -63,6 +101,42 @@ void status_add_rest(const char *provider_folder, json_t *object)
     json_object_set_new(object, "backup_fetched", known ? json_boolean(fetched) : json_null());
     json_object_set_new(object, "sealed_by",
                         known ? json_string(hostseal_by_name(by)) : json_null());
+}
+
+/* How using it went last. */
+static void add_use(struct agent *agent, json_t *object)
+{
+    const struct audit_health health = audit_health(agent->audit);
+    json_t *success = health.success ? json_integer(health.success) : json_null();
+    json_t *failure = health.failure ? json_integer(health.failure) : json_null();
+
+    json_object_set_new(object, "trouble", text_or_null(health.why[0] ? health.why : NULL));
+    json_object_set_new(object, "remedy", text_or_null(health.remedy[0] ? health.remedy : NULL));
+    json_object_set_new(object, "last_success", success);
+    json_object_set_new(object, "last_failure", failure);
+}
+
+/* When this host's certificate and the CA's end; those that are there. */
+static json_t *certificates_json(const struct host *host)
+{
+    static const struct {
+        const char *name, *file;
+    } files[] = {{"host", "tls.pem"}, {"ca", "ca.pem"}};
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < COUNT_OF(files); i++) {
+        AUTO(drop_free) char *path = text_make("%s/%s", host->folder, files[i].file);
+        AUTO(drop_free) char *pem = NULL;
+        struct certificate_facts facts;
+        struct err ignored = {0};
+
+        if (file_read(path, CERTIFICATE_MAX, &pem, NULL, &ignored) &&
+            certificate_read(pem, &facts, &ignored)) {
+            json_array_append_new(list, json_pack("{s:s, s:I}", "name", files[i].name, "ends",
+                                                  (json_int_t)facts.not_after));
+        }
+    }
+    return list;
 }
 
 static json_t *provider_json(struct agent *agent, const struct host *host)
@@ -82,6 +156,7 @@ static json_t *provider_json(struct agent *agent, const struct host *host)
                   "kek", host->provider.kek, "state", open ? "open" : "closed");
 
     status_add_rest(folder, object);
+    add_use(agent, object);
     return object;
 }
 
@@ -176,6 +251,8 @@ json_t *status_make(struct agent *agent)
     json_object_set_new(status, "datastore", joined ? store_json(&host) : json_null());
     json_object_set_new(status, "provider", joined ? provider_json(agent, &host) : json_null());
     json_object_set_new(status, "vms", vms_json(agent));
+    json_object_set_new(status, "certificates", certificates_json(&host));
+    json_object_set_new(status, "events", audit_where(agent->audit));
     pthread_mutex_lock(&agent->state);
     json_object_set_new(status, "enrolled", json_boolean(agent->network != NULL));
     json_object_set_new(status, "waiting", text_or_null(agent->waiting));

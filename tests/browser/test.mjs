@@ -21,7 +21,7 @@ const ca = fs.readFileSync(process.env.QUOIN_CA);
 const statusFile = process.env.QUOIN_STATUS;
 const pictures = process.env.QUOIN_SCREENSHOTS;
 const axe = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const VIEWS = ['overview', 'hosts', 'datastore', 'encryption', 'events'];
+const VIEWS = ['overview', 'health', 'hosts', 'datastore', 'encryption', 'tasks', 'events'];
 const WIDE = { width: 1280, height: 860 }, NARROW = { width: 360, height: 740 };
 
 /* The chain and the name are checked here; the browser then trusts this one key and no other. */
@@ -178,12 +178,12 @@ await test('every control has a name, and the order of the keyboard is that of t
   await goTo('events');
   await page.evaluate(() => document.querySelector('.skip').focus());
   const names = [];
-  for (let i = 0; i < 10; i++) {
+  for (let i = 0; i < 13; i++) {
     await page.keyboard.press('Tab');
     names.push(await page.evaluate(() => (document.activeElement.getAttribute('aria-label') || document.activeElement.closest('label')?.firstChild?.data || document.activeElement.innerText || '').trim()));
   }
   assert.ok(names.every((name) => name !== ''), names.join(', '));
-  const order = ['Overview', 'Hosts', 'Datastore', 'Encryption', 'Events', 'Severity'].map((name) => names.indexOf(name));
+  const order = ['Overview', 'Health', 'Hosts', 'Datastore', 'Encryption', 'Tasks', 'Events', 'Severity'].map((name) => names.indexOf(name));
   assert.ok(order.every((at, i) => at >= 0 && (i === 0 || at > order[i - 1])), names.join(', '));
 });
 
@@ -257,13 +257,57 @@ if (statusFile) {
     await page.getByText(evil).first().waitFor({ timeout: 20000 });
     for (const view of VIEWS) {
       await goTo(view);
-      await page.getByText(evil).first().waitFor();
+      if (view !== 'tasks') await page.getByText(evil).first().waitFor();
       assert.equal(await page.locator('#view img, #view script').count(), 0);
       assert.equal(await overflow(), 0);
     }
     await goTo('encryption');
     await page.locator('.label', { hasText: 'Not encrypted' }).waitFor();
     await picture('hostile');
+  });
+
+  await test('a use of a key is an event of its own kind, with its host and its result', async () => {
+    change({ ...JSON.parse(original), events: { source: '11111111-89ab-4cde-8f01-23456789abcd', next: 1 } });
+    await goTo('events');
+    await page.getByLabel('Kind of event').selectOption('key');
+    await page.getByText('unwrap with KEK native:7f3a9c1e for vm of mgr: denied').waitFor({ timeout: 20000 });
+    assert.equal(await page.locator('tbody tr').count(), 1);
+    await page.getByLabel('Kind of event').selectOption('cluster');
+    assert.equal(await page.getByText('unwrap with KEK').count(), 0);
+  });
+
+  await test('what a host says of its provider is shown with what to do, as a finding and beside the host', async () => {
+    const next = JSON.parse(original);
+    Object.assign(next.provider, { trouble: 'the TPM does not answer', remedy: 'see to its TPM', last_failure: 1795000000 });
+    next.vms[0].kek = 'native:01d';
+    change(next);
+    await goTo('health');
+    await page.getByText('cannot use key provider').waitFor({ timeout: 20000 });
+    await page.getByText('see to its TPM').waitFor();
+    await goTo('encryption');
+    await page.locator('.label', { hasText: 'Fails' }).waitFor();
+    await page.locator('.label', { hasText: 'Old key' }).waitFor();
+    await picture('provider-fails');
+    change(JSON.parse(original));
+    await page.locator('.label', { hasText: 'Fails' }).waitFor({ state: 'detached', timeout: 20000 });
+  });
+
+  await test('a rotation is asked for in two steps, by the keyboard alone, and is a task that ends; a second one is refused in words', async () => {
+    await goTo('encryption');
+    for (const end of ['Done', 'Failed']) {
+      await page.getByRole('button', { name: 'Rotate the KEK' }).focus();
+      await page.keyboard.press('Enter');
+      await page.getByRole('button', { name: 'Rotate now' }).waitFor();
+      assert.deepEqual(await violations(), []);
+      await page.getByRole('button', { name: 'Rotate now' }).focus();
+      await page.keyboard.press('Enter');
+      await page.getByText(/Task \d+ has begun|A rotation runs/).first().waitFor();
+      await goTo('tasks');
+      await page.locator('tbody tr', { hasText: 'rotate' }).first().locator('.label', { hasText: end }).waitFor({ timeout: 20000 });
+      if (end === 'Failed') await page.getByText('rotated less than an hour ago').waitFor();
+      await picture(`task-${end}`);
+      await goTo('encryption');
+    }
   });
 
   await test('a host that falls silent is shown as away, with the reason, and its machines as unknown', async () => {

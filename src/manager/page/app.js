@@ -4,11 +4,27 @@
 
 const EVERY = 5000;
 const TOKEN = 'quoin-token';
-const ASKED = { session: 'session', clusters: 'clusters', hosts: 'hosts', datastores: 'datastores', vms: 'vms', providers: 'key-providers', events: 'events' };
+const ASKED = { session: 'session', clusters: 'clusters', hosts: 'hosts', datastores: 'datastores', vms: 'vms', providers: 'key-providers', tasks: 'tasks',
+  findings: 'health', events: 'events?kind=cluster', uses: 'events?kind=key' };
 const at = (id) => document.getElementById(id);
 
 const page = { token: sessionStorage.getItem(TOKEN), data: null, shown: '', timer: 0, asked: 0, failing: false };
-const view = { severity: '', find: '', set(key, value) { this[key] = value; draw(); } };
+const view = {
+  severity: '', find: '', kind: 'cluster', host: '', armed: '', said: '',
+  set(key, value) { this[key] = value; draw(); },
+  /* Asks the manager to change the keys; what it says is shown where the button was. */
+  async rotate(provider) {
+    this.armed = '';
+    try {
+      const task = await ask('POST', `key-providers/${encodeURIComponent(provider)}/rotate`);
+      this.said = `Task ${task.id} has begun.`;
+    } catch (error) {
+      this.said = error instanceof Refusal ? `${error.message}. ${error.remedy}` : 'The manager does not answer. Try again in a moment.';
+    }
+    await refresh();
+    draw();
+  },
+};
 
 class Refusal extends Error {
   constructor(status, body) {

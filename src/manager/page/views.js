@@ -51,6 +51,7 @@ function h(tag, attributes, ...children) {
 const STATES = {
   up: ['ok', 'Up'], away: ['bad', 'Away'], unknown: ['none', 'Unknown'],
   ok: ['ok', 'Healthy'], warn: ['warn', 'Warning'], failed: ['bad', 'Failed'],
+  done: ['ok', 'Done'], current: ['ok', 'Current'], old: ['warn', 'Old key'], open: ['ok', 'Open'], closed: ['none', 'Not opened yet'],
   running: ['ok', 'Running'], paused: ['warn', 'Paused'], crashed: ['bad', 'Crashed'], off: ['none', 'Off'],
 };
 function label(kind, text, shape) {
@@ -145,29 +146,19 @@ function title(name, ...more) {
   return h('div', { class: 'title' }, h('h1', { tabindex: -1, id: 'title' }, name), ...more);
 }
 
-/* What a person should do something about, worst first. */
+/* What a person should do something about, worst first, as the manager found it. */
+const HEADS = { 'backup.missing': 'No backup of the keys was fetched yet' };
+const headOf = (finding) => HEADS[finding.code] || finding.what;
+/* A cluster that lost a hundred hosts has a hundred of these. */
+const FINDINGS_SHOWN = 12;
 function troubles(data) {
-  const list = [];
-  for (const host of data.hosts.filter((one) => one.state === 'away')) {
-    list.push(alert('bad', `Host ${host.name} does not answer`, h('p', {}, text(host.trouble)),
-      h('p', { class: 'subtle' }, 'Since ', when(host.since), '. Its virtual machines may still run.')));
-  }
-  for (const store of data.datastores.filter((one) => one.health && one.health !== 'ok')) {
-    list.push(alert(store.health === 'warn' ? 'warn' : 'bad', `Datastore ${store.name}: ${(STATES[store.health] || [0, store.health])[1].toLowerCase()}`, reasons(store)));
-  }
-  for (const vm of data.vms.filter((one) => one.encrypted === false)) {
-    list.push(alert('bad', `Virtual machine ${vm.name} is not encrypted`, h('p', {}, 'No envelope with its key is known to its host.')));
-  }
-  for (const vm of data.vms.filter((one) => one.trouble)) {
-    list.push(alert('bad', `Virtual machine ${vm.name}`, h('p', {}, vm.trouble)));
-  }
-  for (const host of data.hosts.filter((one) => one.state === 'up' && one.waiting)) {
-    list.push(alert('warn', `Host ${host.name} waits`, h('p', {}, host.waiting)));
-  }
-  for (const provider of data.providers.filter((one) => one.backup_fetched === false)) {
-    list.push(alert('warn', 'No backup of the keys was fetched yet',
-      h('p', {}, `If the host that keeps the keys of ${provider.name} is lost, so is everything they protect. Fetch a backup, protected by a password, and keep it elsewhere:`),
-      command(`quoin key backup --cluster ${data.session.cluster} --file ${data.session.cluster}.keys`)));
+  const found = data.findings.filter((one) => one.severity !== 'info');
+  const list = found.slice(0, FINDINGS_SHOWN).map((one) => alert(one.severity === 'error' ? 'bad' : 'warn', headOf(one),
+    HEADS[one.code] ? h('p', {}, one.what) : null,
+    one.code === 'backup.missing' ? command(`quoin key backup --cluster ${data.session.cluster} --file ${data.session.cluster}.keys`)
+      : h('p', { class: 'subtle' }, one.remedy)));
+  if (found.length > FINDINGS_SHOWN) {
+    list.push(alert('warn', `And ${found.length - FINDINGS_SHOWN} more`, h('p', {}, h('a', { href: '#/health' }, 'See all findings'))));
   }
   return list;
 }
@@ -177,7 +168,46 @@ function overall(data, list) {
   return bad ? label('bad', 'Needs help') : list.length ? label('warn', 'Needs attention') : label('ok', 'Healthy');
 }
 const KINDS = { datacenters: 'Data center', clusters: 'Cluster', hosts: 'Host', datastores: 'Datastore', vms: 'Machine', 'key-providers': 'Key provider', session: 'Session' };
-const eventRow = (event) => [severity(event.severity), event.what, `${KINDS[event.object] || event.object} ${event.name}`, text(event.actor), when(event.at)];
+const aboutWhat = (item) => `${KINDS[item.object] || item.object} ${item.name}`;
+const eventRow = (event) => [severity(event.severity), event.what, aboutWhat(event), text(event.actor || event.host), when(event.at)];
+/* More than this nobody reads, and no browser likes: who looks for one host types its name. */
+const HOSTS_SHOWN = 50;
+
+function progress(task) {
+  if (task.state !== 'running') return state(task.state);
+  return h('span', {}, h('progress', { max: 100, value: task.percent, 'aria-label': `Progress of task ${task.id}` }), ` ${task.percent} % ${task.doing || ''}`);
+}
+const taskRow = (task) => [`${task.kind} ${aboutWhat(task)}`, progress(task),
+  task.error ? h('span', {}, task.error, task.remedy ? h('span', { class: 'subtle' }, ` ${task.remedy}`) : null) : DASH,
+  text(task.actor), when(task.began), when(task.ended)];
+
+/* Two steps: what changes every key's wrapping is not done by one slip of a finger. */
+function rotation(data, view, provider) {
+  const runs = data.tasks.find((task) => task.kind === 'rotate' && task.state === 'running');
+  if (runs) return h('p', { role: 'status' }, 'A rotation runs: ', progress(runs));
+  const said = h('p', { role: 'status' }, view.said);
+  if (view.armed === provider.name) {
+    return h('div', {}, h('p', {}, 'A new KEK is made, every envelope is wrapped anew, and the old KEK is retired. The machines go on running.'),
+      h('button', { type: 'button', class: 'primary', 'data-key': 'rotate now', onclick: () => view.rotate(provider.name) }, 'Rotate now'), ' ',
+      h('button', { type: 'button', 'data-key': 'rotate not', onclick: () => view.set('armed', '') }, 'Cancel'));
+  }
+  return h('div', {}, h('button', { type: 'button', 'data-key': `rotate ${provider.name}`, onclick: () => { view.said = ''; view.set('armed', provider.name); } }, 'Rotate the KEK …'), said);
+}
+function providerUse(host) {
+  if (host.host_state !== 'up') return state('unknown');
+  return host.trouble ? label('bad', 'Fails') : state(host.state);
+}
+function providerTable(provider) {
+  const shown = [...provider.hosts].sort((a, b) => Boolean(b.trouble) - Boolean(a.trouble)).slice(0, HOSTS_SHOWN);
+  return h('div', { class: 'card-foot' }, table(`${provider.name} as each host sees it${shown.length < provider.hosts.length ? `, ${shown.length} of ${provider.hosts.length}` : ''}`,
+    ['Host', 'State', 'Key (KEK)', 'Last used', 'Last failure', 'Trouble'],
+    shown.map((host) => [host.host, providerUse(host), code(host.kek), when(host.last_success), when(host.last_failure),
+      host.trouble ? h('span', {}, host.trouble, host.remedy ? h('span', { class: 'subtle' }, ` ${host.remedy}`) : null) : DASH]), 'No host tells of it now.'));
+}
+function skew(host) {
+  if (host.skew === null || host.skew === undefined) return DASH;
+  return Math.abs(host.skew) < 2 ? 'right' : `${Math.abs(Math.round(host.skew))} s ${host.skew > 0 ? 'fast' : 'slow'}`;
+}
 
 const VIEWS = {
   overview(data) {
@@ -209,12 +239,19 @@ const VIEWS = {
         h('p', { class: 'card-foot' }, h('a', { href: '#/events' }, 'All events')))];
   },
 
-  hosts(data) {
+  hosts(data, view) {
+    const wanted = view.host.toLowerCase();
+    const found = data.hosts.filter((host) => !wanted || `${host.name} ${host.address} ${host.state}`.toLowerCase().includes(wanted));
+    const shown = [...found].sort((a, b) => (b.state === 'away') - (a.state === 'away')).slice(0, HOSTS_SHOWN);
     return [title('Hosts', h('p', { class: 'subtle' }, `${data.hosts.filter((host) => host.state === 'up').length} of ${count(data.hosts.length, 'host')} up`)),
       data.hosts.length ? null : h('p', { class: 'empty' }, 'No host has joined yet.'),
-      ...data.hosts.map((host) => card('server', `Host ${host.name}`, state(host.state),
+      data.hosts.length > 3 ? h('div', { class: 'filters' },
+        h('label', { class: 'grow' }, 'Find', h('input', { type: 'search', 'data-key': 'host', value: view.host, oninput: (change) => view.set('host', change.target.value) })),
+        h('p', { class: 'count', role: 'status' }, `${shown.length} of ${count(found.length, 'host')} shown, those that are away first`)) : null,
+      ...shown.map((host) => card('server', `Host ${host.name}`, state(host.state),
         facts(['Address', code(host.address)], [host.state === 'away' ? 'Away since' : 'Up since', when(host.since)], ['Last answer', when(host.seen, host.name)],
-          ['Agent', text(host.version)], ['Cluster', text(host.cluster)],
+          ['Agent', text(host.version)], ['Cluster', text(host.cluster)], ['Clock', skew(host)],
+          ['Certificate until', host.certificate_ends ? new Date(host.certificate_ends).toLocaleDateString() : DASH],
           host.trouble ? ['Trouble', host.trouble] : null, host.waiting ? ['Waits for', host.waiting] : null,
           ['Machines', data.vms.filter((vm) => vm.host === host.name).map((vm) => vm.name).join(', ') || 'none']),
         h('div', { class: 'card-foot' }, table(`Disks of ${host.name} in the datastore`, ['Disk', 'OSD', 'State'],
@@ -226,42 +263,61 @@ const VIEWS = {
       data.datastores.length ? null : h('p', { class: 'empty' }, 'There is no datastore yet.'),
       ...data.datastores.map((store) => card('disk', `Datastore ${store.name}`, health(store.health),
         capacity(store), reasons(store),
-        h('div', { class: 'card-foot' }, facts(['Made with', text(store.type)], ['Copies', text(store.replicas)], ['Total', size(store.bytes_total)], ['Used', size(store.bytes_used)])),
+        h('div', { class: 'card-foot' }, facts(['Made with', text(store.type)], ['Copies', store.copies ? `${store.copies} of ${text(store.replicas)}` : text(store.replicas)],
+          ['Monitors', store.monitors ? `${store.monitors_in_quorum} of ${store.monitors} in the quorum` : DASH], ['Total', size(store.bytes_total)], ['Used', size(store.bytes_used)])),
         h('div', { class: 'card-foot' }, table('Its disks', ['Disk', 'Host', 'OSD', 'State'],
           (store.osds || []).map((osd) => [code(osd.disk) === DASH ? `osd.${osd.id}` : code(osd.disk), text(osd.host), text(osd.id), osd.up ? state('up') : label('bad', 'Down')]),
           'Its disks are not known now.'))))].filter(Boolean);
   },
 
-  encryption(data) {
+  encryption(data, view) {
     return [title('Encryption'),
-      ...troubles(data).filter((one) => one.textContent.includes('backup of the keys')),
-      h('div', { class: 'cards' }, ...data.providers.map((provider) => card('lock', `Key provider ${provider.name}`, backup(provider),
-        facts(['Type', text(provider.type)], ['Key (KEK)', code(provider.kek)], ['Kept by', keptBy(provider)], ['Backup', provider.backup_fetched ? 'fetched at least once' : 'never fetched'],
-          ...provider.hosts.length > 1 ? provider.hosts.map((host) => [host.host, code(host.kek)]) : []))),
+      ...troubles({ ...data, findings: data.findings.filter((one) => /^(backup|kek|provider|envelope)\./.test(one.code)) }),
+      ...data.providers.map((provider) => card('lock', `Key provider ${provider.name}`, backup(provider),
+        facts(['Type', text(provider.type)], ['Key (KEK)', code(provider.kek)], ['Kept by', keptBy(provider)], ['Backup', provider.backup_fetched ? 'fetched at least once' : 'never fetched']),
+        providerTable(provider),
+        h('div', { class: 'card-foot' }, rotation(data, view, provider)))),
+      card('screen', 'Virtual machines', null, table('The envelope of each machine’s key', ['Machine', 'Sealed', 'Envelope', 'Key (KEK)', 'Known since', 'Generation', 'Disks', 'Host'],
+        data.vms.slice(0, 4 * HOSTS_SHOWN).map((vm) => [vm.name, encrypted(vm), state(vm.envelope), code(vm.kek || (providerOf(data, vm) || {}).kek), when(vm.kek_since), text(vm.generation),
+          (vm.disks || []).map((disk) => `${disk.name} ${size(disk.bytes)}`).join(', ') || DASH, text(vm.host)]), 'No virtual machine is known yet.')),
       card('lock', 'How it is protected', null, facts(
         ['Disks', 'LUKS2, AES-256-XTS, a key of its own for each'],
         ['Disk keys', 'wrapped with the machine’s key, and that in an envelope by the KEK'],
-        ['This manager', 'holds no key and can ask nobody for one']))),
-      card('screen', 'Virtual machines', null, table('The envelope of each machine’s key', ['Machine', 'Envelope', 'Generation', 'Key (KEK)', 'Disks', 'Host'],
-        data.vms.map((vm) => [vm.name, encrypted(vm), text(vm.generation), code(vm.kek || (providerOf(data, vm) || {}).kek),
-          (vm.disks || []).map((disk) => `${disk.name} ${size(disk.bytes)}`).join(', ') || DASH, text(vm.host)]), 'No virtual machine is known yet.'))];
+        ['This manager', 'holds no key and can ask nobody for one']))];
+  },
+
+  health(data) {
+    const found = (severity) => data.findings.filter((one) => one.severity === severity).length;
+    return [title('Health', h('p', { class: 'subtle' }, `${count(found('error'), 'error')}, ${count(found('warning'), 'warning')}, ${count(found('info'), 'info')}`)),
+      h('section', { class: 'card', 'aria-label': 'Findings' },
+        table('What is not as it should be, and what to do', ['Severity', 'What', 'What to do', 'Where'],
+          data.findings.slice(0, 4 * HOSTS_SHOWN).map((one) => [severity(one.severity), one.what, text(one.remedy), code(one.where)]), 'Nothing stands against this cluster.'))];
+  },
+
+  tasks(data) {
+    return [title('Tasks'),
+      h('section', { class: 'card', 'aria-label': 'Tasks' },
+        table('What was asked for, newest first', ['Task', 'State', 'Error', 'By', 'Began', 'Ended'], data.tasks.map(taskRow), 'Nothing was asked for yet.'))];
   },
 
   events(data, view) {
     const wanted = view.find.toLowerCase();
-    const shown = data.events.filter((event) => (!view.severity || event.severity === view.severity)
-      && (!wanted || `${event.what} ${KINDS[event.object]} ${event.name} ${event.actor || ''}`.toLowerCase().includes(wanted)));
+    const all = view.kind === 'key' ? data.uses : data.events;
+    const shown = all.filter((event) => (!view.severity || event.severity === view.severity)
+      && (!wanted || `${event.what} ${KINDS[event.object]} ${event.name} ${event.actor || ''} ${event.host || ''}`.toLowerCase().includes(wanted)));
     return [title('Events'),
       h('section', { class: 'card', 'aria-label': 'Events' },
         h('div', { class: 'filters' },
+          h('label', {}, 'Kind of event', h('select', { 'data-key': 'kind', onchange: (change) => view.set('kind', change.target.value) },
+            [['cluster', 'The cluster'], ['key', 'Uses of keys']].map(([value, name]) => h('option', { value, selected: view.kind === value }, name)))),
           h('label', {}, 'Severity', h('select', { 'data-key': 'severity', onchange: (change) => view.set('severity', change.target.value) },
             [['', 'All'], ['info', 'Info'], ['warning', 'Warning'], ['error', 'Error']].map(([value, name]) => h('option', { value, selected: view.severity === value }, name)))),
           h('label', { class: 'grow' }, 'Find', h('input', { type: 'search', 'data-key': 'find', value: view.find, oninput: (change) => view.set('find', change.target.value) })),
-          h('p', { class: 'count', role: 'status' }, `${shown.length} of ${count(data.events.length, 'event')}`)),
+          h('p', { class: 'count', role: 'status' }, `${shown.length} of ${count(all.length, 'event')}`)),
         table('Newest first', ['Severity', 'What', 'About', 'By', 'When'], shown.map(eventRow), 'No event is like that.'))];
   },
 };
-const TITLES = { overview: 'Overview', hosts: 'Hosts', datastore: 'Datastore', encryption: 'Encryption', events: 'Events' };
+const TITLES = { overview: 'Overview', health: 'Health', hosts: 'Hosts', datastore: 'Datastore', encryption: 'Encryption', tasks: 'Tasks', events: 'Events' };
 
 function keptBy(provider) {
   return { tpm: 'the host’s TPM', file: 'a file that only root can read' }[provider.sealed_by] || text(provider.sealed_by);

@@ -69,6 +69,86 @@ static void a_running_host_says_what_the_protocol_says(void **state)
     assert_int_equal(json_integer_value(json_object_get(vm, "since")), 1700000000);
 }
 
+/* A KEK that opens nothing, asked of the audit as the provider tells it. */
+static void tell_use(const char *purpose, const struct err *err)
+{
+    const struct key_use use = {
+        .verb = "unwrap", .kek_id = "k", .vm = CLUSTER, .purpose = purpose, .err = err};
+
+    audit_key(world.agent.audit, &use);
+}
+
+static const json_t *provider_of(const json_t *status)
+{
+    return json_object_get(status, "provider");
+}
+
+static void how_the_provider_was_used_last_is_said_with_what_to_do(void **state)
+{
+    struct err away = {.kind = ERR_AWAY};
+
+    (void)state;
+    make_running();
+    AUTO(drop_json) json_t *well = status_make(&world.agent);
+
+    assert_true(json_is_null(json_object_get(provider_of(well), "trouble")));
+    assert_true(json_is_integer(json_object_get(provider_of(well), "last_success")));
+    (void)snprintf(away.what, sizeof(away.what), "no key server answers");
+    (void)snprintf(away.remedy, sizeof(away.remedy), "mend the network");
+    tell_use("vm", &away);
+    AUTO(drop_json) json_t *ill = status_make(&world.agent);
+
+    assert_string_equal(json_string_or(provider_of(ill), "trouble", ""), "no key server answers");
+    assert_string_equal(json_string_or(provider_of(ill), "remedy", ""), "mend the network");
+    assert_true(json_is_integer(json_object_get(provider_of(ill), "last_failure")));
+    tell_use("vm", NULL);
+    AUTO(drop_json) json_t *mended = status_make(&world.agent);
+
+    assert_true(json_is_null(json_object_get(provider_of(mended), "trouble")));
+    /* A proof ends with a canary that must be lost. */
+    tell_use("canary", &away);
+    AUTO(drop_json) json_t *proven = status_make(&world.agent);
+
+    assert_true(json_is_null(json_object_get(provider_of(proven), "trouble")));
+}
+
+static void where_the_audit_has_got_to_is_said(void **state)
+{
+    (void)state;
+    make_running();
+    AUTO(drop_json) json_t *before = status_make(&world.agent);
+
+    tell_use("vm", NULL);
+    AUTO(drop_json) json_t *after = status_make(&world.agent);
+    const json_t *was = json_object_get(before, "events"), *is = json_object_get(after, "events");
+
+    assert_string_equal(json_string_or(is, "source", "?"), json_string_or(was, "source", ""));
+    assert_int_equal(json_integer_value(json_object_get(is, "next")),
+                     json_integer_value(json_object_get(was, "next")) + 1);
+    AUTO(drop_json)
+    json_t *nothing = audit_after(world.agent.audit, json_string_or(is, "source", ""),
+                                  (uint64_t)json_integer_value(json_object_get(is, "next")));
+
+    assert_int_equal(json_array_size(json_object_get(nothing, "events")), 0);
+}
+
+static void when_the_certificates_end_is_said(void **state)
+{
+    (void)state;
+    make_running();
+    (void)step_do("ca.make", json_object());
+    (void)step_do("agent.enrol", json_object());
+    AUTO(drop_json) json_t *status = status_make(&world.agent);
+    const json_t *list = json_object_get(status, "certificates");
+
+    assert_int_equal(json_array_size(list), 2);
+    assert_string_equal(json_string_or(json_array_get(list, 0), "name", ""), "host");
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(json_integer_value(json_object_get(json_array_get(list, i), "ends")) >
+                    time(NULL) + 86400);
+    }
+}
+
 static void a_datastore_that_does_not_answer_is_away(void **state)
 {
     (void)state;
@@ -222,6 +302,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IT(a_host_that_is_part_of_nothing_says_null),
         IT(a_running_host_says_what_the_protocol_says),
+        IT(how_the_provider_was_used_last_is_said_with_what_to_do),
+        IT(where_the_audit_has_got_to_is_said),
+        IT(when_the_certificates_end_is_said),
         IT(a_datastore_that_does_not_answer_is_away),
         IT(of_a_vm_that_is_closed_it_cannot_tell),
         IT(status_answers_while_a_step_is_at_work),
