@@ -83,6 +83,11 @@ static void look(struct agent *agent, struct store_health *out)
     (void)agent->backend->look(&conf, out, &ignored);
 }
 
+static bool is_one_of_several(const struct agent *agent)
+{
+    return agent->host.member && json_array_size(agent->host.monitors) > 0;
+}
+
 bool step_store_begin(struct agent *agent, struct making *making, struct err *err)
 {
     struct store_health before;
@@ -93,6 +98,10 @@ bool step_store_begin(struct agent *agent, struct making *making, struct err *er
     }
     const struct store_conf conf = host_store_conf(&agent->host, monitors);
 
+    /* One of several has begun already, and which daemons it has is not this step's. */
+    if (is_one_of_several(agent)) {
+        return agent->backend->care->settle(&conf, err);
+    }
     look(agent, &before);
     making->changed = before.state == STORE_AWAY;
     store_health_clear(&before);
@@ -145,6 +154,15 @@ bool step_store_disk(struct agent *agent, struct making *making, struct err *err
     return true;
 }
 
+/* {"disks"}: those this host has. More copies than that come with more hosts: store.spread. */
+static unsigned possible_copies(const struct agent *agent, const json_t *params)
+{
+    json_int_t disks = json_integer_value(json_object_get(params, "disks"));
+
+    return disks > 0 && disks < agent->host.store_replicas ? (unsigned)disks
+                                                           : (unsigned)agent->host.store_replicas;
+}
+
 bool step_store_pool(struct agent *agent, struct making *making, struct err *err)
 {
     struct store_health before, after;
@@ -154,12 +172,13 @@ bool step_store_pool(struct agent *agent, struct making *making, struct err *err
     if (!find_backend(agent, err)) {
         return false;
     }
-    const struct store_conf conf = host_store_conf(&agent->host, monitors);
+    struct store_conf conf = host_store_conf(&agent->host, monitors);
 
     look(agent, &before);
     making->changed = !before.clean;
+    conf.replicas = possible_copies(agent, making->params);
     store_health_clear(&before);
-    if (!agent->backend->build->pool(&conf, making->progress, err) ||
+    if ((!is_one_of_several(agent) && !agent->backend->build->pool(&conf, making->progress, err)) ||
         !agent_store(agent, &store, err) || !ca_publish(agent, &making->changed, err) ||
         !take_member(agent, true, err)) {
         return false;

@@ -17,6 +17,8 @@ struct cli {
     bool yes;                  /* --yes */
     bool offline;              /* --offline */
     bool detail;               /* --detail */
+    bool dry;                  /* --dry-run */
+    const char *with;          /* --with HOST, or NULL */
     const char *state;         /* --state DIR, or NULL */
     const char *cluster;       /* --cluster NAME, or NULL */
     const char *plan;          /* --plan HASH, or NULL */
@@ -57,6 +59,9 @@ bool verb_blueprint_set(struct cli *cli, struct err *err);
 bool verb_blueprint_get(struct cli *cli, struct err *err);
 bool verb_blueprint_schema(struct cli *cli, struct err *err);
 bool verb_host_list(struct cli *cli, struct err *err);
+bool verb_host_add(struct cli *cli, struct err *err);
+bool verb_host_remove(struct cli *cli, struct err *err);
+bool verb_host_replace(struct cli *cli, struct err *err);
 bool verb_key_list(struct cli *cli, struct err *err);
 bool verb_key_backup(struct cli *cli, struct err *err);
 bool verb_key_recover(struct cli *cli, struct err *err);

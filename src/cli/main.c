@@ -15,6 +15,8 @@ enum {
     OPT_PASSWORD,
     OPT_CA,
     OPT_DETAIL,
+    OPT_DRY,
+    OPT_WITH,
     OPT_VERSION
 };
 
@@ -38,6 +40,8 @@ static const struct cli_option {
     {"yes-destroy", OPT_DESTROY, "NAME", "the cluster's name: all of it will be lost", false},
     {"file", 'f', "FILE", "write to, or read from, this file", false},
     {"detail", OPT_DETAIL, NULL, "also infos, and each host's own words", false},
+    {"dry-run", OPT_DRY, NULL, "say what would be done, and do nothing", false},
+    {"with", OPT_WITH, "HOST", "the host that takes its place", false},
     {"ca", OPT_CA, "FILE", "write the cluster CA's certificate to this file", false},
     {"password-file", OPT_PASSWORD, "FILE", "the password, in a file that only you can read",
      false},
@@ -120,6 +124,12 @@ static bool set_option(struct cli *cli, int letter, struct err *err)
         return true;
     case 'f':
         cli->output = optarg;
+        return true;
+    case OPT_DRY:
+        cli->dry = true;
+        return true;
+    case OPT_WITH:
+        cli->with = optarg;
         return true;
     case OPT_DETAIL:
         cli->detail = true;

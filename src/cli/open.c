@@ -20,6 +20,7 @@ void cli_print_json(const json_t *result)
 void session_clear(struct session *session)
 {
     deploy_clear(&session->deploy);
+    report_end(&session->report);
     state_free(session->state);
     findings_clear(&session->findings);
     blueprint_free(session->blueprint);
@@ -111,6 +112,7 @@ void session_rooms(struct session *session)
     deploy->remotes = text_room(count, sizeof(*deploy->remotes));
     deploy->answers = text_room(count, sizeof(*deploy->answers));
     deploy->facts = text_room(count, sizeof(*deploy->facts));
+    deploy->missing = text_room(count, sizeof(*deploy->missing));
 }
 
 static void reach(void *context, size_t number)

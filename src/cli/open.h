@@ -37,6 +37,12 @@ bool session_find(struct cli *cli, struct session *session, struct err *err);
 void session_rooms(struct session *session);
 /* Every host that can be reached; those that cannot are left out. */
 bool session_reach(struct session *session, struct err *err);
+/* Somebody allowed what the plan wipes: --yes, --plan, or a person at the terminal. */
+bool session_allowed(const struct cli *cli, const struct plan *plan, struct err *err);
+/* Says what was found and fails with it: nothing was changed. */
+bool session_refuse(struct cli *cli, struct session *session, struct err *err);
+/* Names the hosts that this run goes on without. */
+void session_tell_missing(struct session *session);
 /* Prints them; as JSON only when the verb is `check`. */
 void session_print_findings(struct cli *cli, const struct session *session);
 

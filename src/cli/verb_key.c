@@ -50,10 +50,25 @@ static bool need_file(const struct cli *cli, struct err *err)
     return cli->output || err_set(err, ERR_INPUT, "say which file with --file");
 }
 
-static bool first_agent(struct session *session, struct remote **out, struct err *err)
+static bool any_agent(struct session *session, struct remote **out, struct err *err)
 {
-    return deploy_remote(&session->deploy, session->blueprint->hosts[0].name, out, err) &&
-           remote_agent(*out, err);
+    return deploy_lead(&session->deploy, out, err) && remote_agent(*out, err);
+}
+
+/* Every host has the same keys, so all that answer may know; the one that gave them must. */
+static bool tell_fetched(struct session *session, struct remote *from, struct err *err)
+{
+    const struct client_call told = {.method = "POST", .path = "/v1/key/backup/fetched"};
+
+    for (size_t i = 0; i < session->blueprint->host_count; i++) {
+        struct remote *remote = session->deploy.remotes[i];
+        struct err ignored = {0};
+
+        if (remote && remote != from && remote_agent(remote, &ignored)) {
+            (void)client_ask(remote->agent, &told, NULL, &ignored);
+        }
+    }
+    return client_ask(from->agent, &told, NULL, err);
 }
 
 bool verb_key_backup(struct cli *cli, struct err *err)
@@ -65,17 +80,16 @@ bool verb_key_backup(struct cli *cli, struct err *err)
     size_t length = 0;
 
     if (!need_file(cli, err) || !session_known(cli, &session, err) ||
-        !get_password(cli, &password, err) || !first_agent(&session, &remote, err)) {
+        !get_password(cli, &password, err) || !any_agent(&session, &remote, err)) {
         return false;
     }
     const struct client_call make = {
         .method = "POST", .path = "/v1/key/backup", .secret = password, .seconds = 60};
-    const struct client_call told = {.method = "POST", .path = "/v1/key/backup/fetched"};
 
     /* Only a backup that lies on a disk of the user's counts as fetched. */
     if (!client_ask_bytes(remote->agent, &make, &backup, &length, err) ||
         !file_write(cli->output, backup, length, 0600, err) ||
-        !client_ask(remote->agent, &told, NULL, err)) {
+        !tell_fetched(&session, remote, err)) {
         return err_add(err, "back up the key provider");
     }
     if (cli->json) {
@@ -115,8 +129,7 @@ bool verb_key_recover(struct cli *cli, struct err *err)
 
     if (!need_file(cli, err) || !file_read(cli->output, BACKUP_MAX, &backup, &length, err) ||
         !session_known(cli, &session, err) || !get_password(cli, &password, err) ||
-        !recover_body(password, backup, length, &body, err) ||
-        !first_agent(&session, &remote, err)) {
+        !recover_body(password, backup, length, &body, err) || !any_agent(&session, &remote, err)) {
         return false;
     }
     const struct client_call call = {

@@ -110,6 +110,24 @@ static bool manager_answers(struct session *session)
            client_ask(client, &call, NULL, &ignored);
 }
 
+/* What the host that runs the manager says; where none does, what `first` does. */
+static const json_t *runner_of(const struct gathered *gathered)
+{
+    json_t *entry;
+    size_t i;
+
+    json_array_foreach(gathered->all, i, entry)
+    {
+        const json_t *status = json_object_get(entry, "status");
+        const json_t *vm = json_array_get(json_object_get(status, "vms"), 0);
+
+        if (strcmp(json_string_or(vm, "state", ""), "running") == 0) {
+            return status;
+        }
+    }
+    return gathered->first;
+}
+
 static json_t *manager_json(struct session *session, const json_t *first)
 {
     AUTO(drop_free) char *url = deploy_manager_url(session->blueprint);
@@ -139,7 +157,7 @@ static json_t *status_json(struct session *session, const struct gathered *gathe
                      session->blueprint->cluster, "datacenter", session->blueprint->datacenter,
                      "phase", session->state->phase, "deployed", session->state->deployed,
                      "datastore", copy_or_null(gathered->first, "datastore"), "manager",
-                     manager_json(session, gathered->first), "provider",
+                     manager_json(session, runner_of(gathered)), "provider",
                      copy_or_null(gathered->first, "provider"), "hosts", gathered->hosts, "health",
                      gathered->health);
 }
@@ -271,7 +289,11 @@ bool verb_host_list(struct cli *cli, struct err *err)
     json_t *host;
     size_t i;
 
-    if (!session_find(cli, &session, err)) {
+    session.deploy.report = &session.report;
+    report_begin(&session.report, cli->json);
+    if (cli->count > 0 ? !session_load(cli, cli->words[0], &session, err) ||
+                             !session_state(cli, false, &session, err)
+                       : !session_find(cli, &session, err)) {
         return false;
     }
     gather(&session, &gathered);

@@ -31,13 +31,12 @@ static void print_proof(const json_t *proof)
                                                              : "NOT ALL OF IT IS ENCRYPTED.");
 }
 
-/* The manager's VM on the first host. */
+/* The manager's VM, as any member of the cluster knows it. */
 static bool find_vm(struct session *session, json_t **out_status, const char **out, struct err *err)
 {
     struct remote *remote = NULL;
 
-    return deploy_remote(&session->deploy, session->blueprint->hosts[0].name, &remote, err) &&
-           remote_status(remote, out_status, err) &&
+    return deploy_lead(&session->deploy, &remote, err) && remote_status(remote, out_status, err) &&
            json_get_string(json_array_get(json_object_get(*out_status, "vms"), 0), "id", 36, out,
                            err);
 }

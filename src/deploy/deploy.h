@@ -7,6 +7,8 @@
 #ifndef QUOIN_DEPLOY_DEPLOY_H
 #define QUOIN_DEPLOY_DEPLOY_H
 
+#include <stdatomic.h>
+
 #include "blueprint/blueprint.h"
 #include "deploy/image.h"
 #include "deploy/remote.h"
@@ -22,8 +24,13 @@ struct deploy {
     struct remote **remotes;           /* one a host; NULL where it was not reached */
     struct host_answer *answers;       /* one a host */
     struct plan *plan;
+    struct err *missing; /* one a host: why it is left out of this run; of no kind: it is not */
+    size_t lead;         /* the host that is asked for the cluster as a whole */
+    bool lead_known;
+    bool may_miss;        /* further hosts may be away: what can be done is done without them */
     bool again;           /* a deploy of this blueprint ran to its end before */
-    bool changed;         /* a step changed something in this run */
+    atomic_bool changed;  /* a step changed something in this run */
+    bool unproven;        /* one of the leading host's did */
     json_t *vm;           /* what vm.seal gave: {"vm","kek","disks"} */
     json_t *proof;        /* what vm.verify gave */
     struct facts **facts; /* owned: what `answers` point to */
@@ -36,15 +43,20 @@ bool deploy_look(struct deploy *deploy, bool boot, struct findings *findings, st
 unsigned deploy_phases(const struct blueprint *blueprint);
 /* After deploy_look found no error. */
 bool deploy_plan(struct deploy *deploy, struct err *err);
-/* Goes through the plan. */
+/* Goes through the plan. A further host that fails is left out and does not stop it. */
+bool deploy_steps(struct deploy *deploy, struct err *err);
+/* The same, and ERR_AWAY when hosts were left out. */
 bool deploy_run(struct deploy *deploy, struct err *err);
 /* Stops and removes everything of the cluster, keys last. */
 bool deploy_undo(struct deploy *deploy, struct err *err);
+/* One host that left the cluster, which goes on: its own services, keys and agent. */
+bool deploy_undo_host(struct deploy *deploy, struct remote *remote, struct err *err);
 /* The proof alone; its result in deploy->proof. */
 bool deploy_prove(struct deploy *deploy, const char *vm, struct err *err);
 void deploy_clear(struct deploy *deploy);
 
-/* An open connection to the manager through the first host; ERR_AWAY while it does not answer. */
+/* An open connection to the manager through a member of the cluster; ERR_AWAY while it does not
+ * answer. */
 bool deploy_manager(struct deploy *deploy, struct client **out, struct err *err);
 /* "https://10.77.0.10/"; the caller frees. */
 char *deploy_manager_url(const struct blueprint *blueprint);
@@ -56,10 +68,25 @@ bool deploy_step(struct deploy *deploy, struct remote *remote, const char *kind,
 /* The remote of a host by its name; ERR_AWAY when it was not reached. */
 bool deploy_remote(struct deploy *deploy, const char *host, struct remote **out, struct err *err);
 
-/* What only this side can make, by the kind of step (deploy/make.c). */
+/* The host that is asked for the cluster as a whole: the first that answers and is a member of it.
+ * ERR_AWAY: none is. Any member can: none has a role that cannot move. */
+bool deploy_lead(struct deploy *deploy, struct remote **out, struct err *err);
+/* The same, but not this host. */
+bool deploy_lead_besides(struct deploy *deploy, const char *host, struct remote **out,
+                         struct err *err);
+/* This host is left out of the rest of the run; the first reason stays. From any thread, for a host
+ * that is this thread's. */
+void deploy_leave_out(struct deploy *deploy, size_t host, const struct err *err);
+/* ERR_AWAY, naming them, when hosts were left out. */
+bool deploy_complete(const struct deploy *deploy, struct err *err);
+
+/* What only this side can make, by the kind of step (deploy/make.c). `count` steps of this kind,
+ * one for each host, where `together`; else one. */
 struct deploy_maker {
     const char *kind;
     bool (*make)(struct deploy *deploy, const struct step *step, struct err *err);
+    bool (*together)(struct deploy *deploy, const struct step *steps, size_t count,
+                     struct err *err);
 };
 extern const struct deploy_maker deploy_makers[];
 

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Looking at the hosts: the part of deploy/deploy.h that changes nothing. */
-#include <string.h>
-
 #include "deploy/deploy.h"
 
 /* What the agent's package depends on: what a host must have, or be able to get. */
@@ -39,6 +37,39 @@ static void ask(void *context, size_t number)
     asking->answer.facts = asking->facts;
 }
 
+/* A cluster that was deployed is not begun anew beside itself because its members are away. */
+static void check_members(struct deploy *deploy, struct findings *findings)
+{
+    const struct facts *lead = deploy->facts[deploy->lead];
+
+    if (!deploy->state || !deploy->state->deployed || !lead || lead->member) {
+        return;
+    }
+    for (size_t i = 0; i < deploy->blueprint->host_count; i++) {
+        if (!deploy->facts[i]) {
+            blueprint_find(deploy->blueprint, findings, SEVERITY_ERROR, "hosts",
+                           "this cluster was deployed, and none of the hosts that answer is a "
+                           "member of it",
+                           "start the others, or mend the way to them");
+            return;
+        }
+    }
+}
+
+static void choose_lead(struct deploy *deploy, struct findings *findings)
+{
+    deploy->lead = plan_lead(deploy->blueprint, (const struct facts *const *)deploy->facts,
+                             deploy->state ? deploy->state->cluster_id : NULL);
+    deploy->lead_known = true;
+    for (size_t i = 0; i < deploy->blueprint->host_count; i++) {
+        deploy->answers[i].may_be_away = deploy->may_miss && i != deploy->lead;
+        if (!deploy->facts[i]) {
+            deploy_leave_out(deploy, i, &deploy->answers[i].err);
+        }
+    }
+    check_members(deploy, findings);
+}
+
 bool deploy_look(struct deploy *deploy, bool boot, struct findings *findings, struct err *err)
 {
     const struct blueprint *blueprint = deploy->blueprint;
@@ -46,11 +77,6 @@ bool deploy_look(struct deploy *deploy, bool boot, struct findings *findings, st
     AUTO(drop_free) struct asking *askings = text_room(count, sizeof(*askings));
     AUTO(drop_free) char *script = NULL;
 
-    if (blueprint->host_count > 1) {
-        blueprint_find(blueprint, findings, SEVERITY_ERROR, "hosts[1]",
-                       "this version of quoin deploys one host; it cannot join a second one",
-                       "name the first host alone, with replicas: 1");
-    }
     if (!plan_question(blueprint, wanted_packages, boot, &script, err)) {
         return false;
     }
@@ -62,11 +88,13 @@ bool deploy_look(struct deploy *deploy, bool boot, struct findings *findings, st
     deploy->remotes = text_room(count, sizeof(*deploy->remotes));
     deploy->answers = text_room(count, sizeof(*deploy->answers));
     deploy->facts = text_room(count, sizeof(*deploy->facts));
+    deploy->missing = text_room(count, sizeof(*deploy->missing));
     for (size_t i = 0; i < count; i++) {
         deploy->remotes[i] = askings[i].remote;
         deploy->answers[i] = askings[i].answer;
         deploy->facts[i] = askings[i].facts;
     }
+    choose_lead(deploy, findings);
     plan_check(blueprint, deploy->answers, deploy->state ? deploy->state->cluster_id : NULL,
                findings);
     return true;
@@ -87,19 +115,9 @@ void deploy_clear(struct deploy *deploy)
     free(deploy->remotes);
     free(deploy->answers);
     free(deploy->facts);
+    free(deploy->missing);
     plan_free(deploy->plan);
     json_decref(deploy->vm);
     json_decref(deploy->proof);
     *deploy = (struct deploy){0};
-}
-
-bool deploy_remote(struct deploy *deploy, const char *host, struct remote **out, struct err *err)
-{
-    for (size_t i = 0; i < deploy->blueprint->host_count; i++) {
-        if (strcmp(deploy->blueprint->hosts[i].name, host) == 0 && deploy->remotes[i]) {
-            *out = deploy->remotes[i];
-            return true;
-        }
-    }
-    return err_set(err, ERR_AWAY, "host '%s' was not reached", host);
 }

@@ -8,11 +8,12 @@
 #include "base/blocks.h"
 #include "base/frames.h"
 #include "base/password.h"
+#include "deploy/ask.h"
 #include "deploy/deploy.h"
+#include "deploy/join.h"
 #include "deploy/manager.h"
 
-#define PASSWORD_MAX   1024u
-#define CREDENTIAL_MAX 16384u
+#define PASSWORD_MAX 1024u
 
 /* The agent's step of the same kind. */
 static bool ask_agent(struct deploy *deploy, const struct step *step, json_t *params,
@@ -27,92 +28,61 @@ static bool ask_agent(struct deploy *deploy, const struct step *step, json_t *pa
     return deploy_step(deploy, remote, step->kind->name, params, out_result, err);
 }
 
-static bool make_install(struct deploy *deploy, const struct step *step, struct err *err)
+static bool install(struct deploy *deploy, const struct step *step, struct err *err)
 {
     struct remote *remote = NULL;
     bool changed = false;
 
+    report_step(deploy->report, step->kind->name, step->host, NULL);
     if (!deploy_remote(deploy, step->host, &remote, err) ||
         !remote_install(remote, &changed, err) || !remote_agent(remote, err)) {
         return false;
     }
     deploy->changed = deploy->changed || changed;
-    report_step_done(deploy->report, step->kind->name, changed);
+    report_host_done(deploy->report, step->kind->name, step->host, changed);
     return true;
 }
 
-static const char *tpm_word(enum tpm_use use)
-{
-    static const char *const words[] = {
-        [TPM_AUTO] = "auto", [TPM_REQUIRED] = "required", [TPM_OFF] = "off"};
+struct installing {
+    struct deploy *deploy;
+    const struct step *steps;
+};
 
-    return words[use];
+static void install_one(void *context, size_t number)
+{
+    const struct installing *installing = context;
+    const struct step *step = &installing->steps[number];
+    struct err err = {0};
+
+    if (!install(installing->deploy, step, &err)) {
+        deploy_leave_out(installing->deploy, step->host_number, &err);
+        if (step->host_number != installing->deploy->lead) {
+            report_missing(installing->deploy->report, step->host, &err);
+        }
+    }
 }
 
-/* A secret of the user's goes from its file through locked memory and the tunnel to the agent's. */
-static bool send_secret(struct deploy *deploy, const struct step *step, const char *file, bool line,
-                        const char *path, struct err *err)
+/* On all hosts side by side; only the one that leads is needed. */
+static bool make_install(struct deploy *deploy, const struct step *steps, size_t count,
+                         struct err *err)
 {
-    AUTO(drop_secret) struct secret *secret = NULL;
-    struct remote *remote = NULL;
+    struct installing installing = {deploy, steps};
 
-    if (!file) {
-        return true;
-    }
-    if (!secret_read_file(file, CREDENTIAL_MAX, line, &secret, err) ||
-        !deploy_remote(deploy, step->host, &remote, err) || !remote_agent(remote, err)) {
+    side_by_side(count, SIDE_HOSTS, install_one, &installing);
+    if (deploy->missing[deploy->lead].kind != ERR_NONE) {
+        *err = deploy->missing[deploy->lead];
         return false;
     }
-    const struct client_call call = {.method = "PUT", .path = path, .secret = secret};
-
-    return client_ask(remote->agent, &call, NULL, err);
-}
-
-static bool add_file(json_t *params, const char *key, const char *file, struct err *err)
-{
-    AUTO(drop_free) char *text = NULL;
-
-    if (!file) {
-        return true;
-    }
-    if (!file_read(file, CERTIFICATE_MAX, &text, NULL, err)) {
-        return false;
-    }
-    json_object_set_new(params, key, json_string(text));
     return true;
-}
-
-/* What an external provider is reached with. */
-static bool add_servers(json_t *params, const struct blueprint_provider *provider, struct err *err)
-{
-    json_t *servers = json_array();
-
-    json_object_set_new(params, "servers", servers);
-    for (size_t i = 0; i < provider->server_count; i++) {
-        json_array_append_new(servers, json_string(provider->servers[i]));
-    }
-    if (provider->username) {
-        json_object_set_new(params, "user", json_string(provider->username));
-    }
-    return add_file(params, "ca", provider->ca, err) &&
-           add_file(params, "certificate", provider->certificate, err);
 }
 
 static bool make_provider(struct deploy *deploy, const struct step *step, struct err *err)
 {
-    const struct blueprint_provider *provider = &deploy->blueprint->encryption.provider;
-    AUTO(drop_json)
-    json_t *params = json_pack("{s:s, s:s, s:s}", "name", provider->name, "type", provider->type,
-                               "tpm", tpm_word(deploy->blueprint->encryption.tpm));
+    struct remote *remote = NULL;
+    json_t *params = NULL;
 
-    if (provider->server_count > 0 &&
-        (!add_servers(params, provider, err) ||
-         !send_secret(deploy, step, provider->private_key, false, "/v1/provider/private-key",
-                      err) ||
-         !send_secret(deploy, step, provider->password_file, true, "/v1/provider/password", err))) {
-        return err_add(err, "key provider '%s'", provider->name);
-    }
-    return ask_agent(deploy, step, json_incref(params), NULL, err);
+    return deploy_remote(deploy, step->host, &remote, err) &&
+           ask_provider(deploy, remote, &params, err) && ask_agent(deploy, step, params, NULL, err);
 }
 
 static bool make_ca(struct deploy *deploy, const struct step *step, struct err *err)
@@ -132,13 +102,14 @@ static bool make_plainly(struct deploy *deploy, const struct step *step, struct 
 
 static bool make_store(struct deploy *deploy, const struct step *step, struct err *err)
 {
-    const struct blueprint *blueprint = deploy->blueprint;
+    return ask_agent(deploy, step, ask_store(deploy->blueprint), NULL, err);
+}
 
-    return ask_agent(deploy, step,
-                     json_pack("{s:s, s:s, s:s, s:i}", "type", blueprint->datastore.type, "name",
-                               blueprint->datastore.name, "network", blueprint->datastore.network,
-                               "replicas", (int)blueprint->datastore.replicas),
-                     NULL, err);
+static bool make_pool(struct deploy *deploy, const struct step *step, struct err *err)
+{
+    const struct blueprint_host *host = &deploy->blueprint->hosts[step->host_number];
+
+    return ask_agent(deploy, step, json_pack("{s:i}", "disks", (int)host->disk_count), NULL, err);
 }
 
 static const struct facts *facts_of(const struct deploy *deploy, const char *host)
@@ -175,32 +146,16 @@ static const struct blueprint_disk *disk_of(const struct blueprint_host *host, c
     return NULL;
 }
 
-/* The first of udev's links by identity, or NULL: a node's name may go to another disk at any
- * time, and the agent sees by this that it did. */
-static const char *link_of(const struct facts_disk *disk)
-{
-    for (size_t i = 0; i < disk->links.count; i++) {
-        if (text_starts(disk->links.items[i], "/dev/disk/by-id/")) {
-            return disk->links.items[i];
-        }
-    }
-    return NULL;
-}
-
 static bool make_disk(struct deploy *deploy, const struct step *step, struct err *err)
 {
     const struct blueprint_disk *disk = disk_of(host_of(deploy, step->host), step->target);
     const struct facts *facts = facts_of(deploy, step->host);
-    const struct facts_disk *seen = NULL;
+    json_t *params = NULL;
 
-    if (!disk || !facts || facts_disk_match(facts, disk, &seen) != 1) {
+    if (!disk || !facts) {
         return err_set(err, ERR_BUG, "the plan's disk '%s' is not in the blueprint", step->target);
     }
-    return ask_agent(deploy, step,
-                     json_pack("{s:{s:s}, s:s*, s:I, s:b}", "disk", disk_by_name(disk->by),
-                               disk->id, "link", link_of(seen), "bytes", (json_int_t)seen->bytes,
-                               "consent", disk->wipe),
-                     NULL, err);
+    return ask_disk(disk, facts, &params, err) && ask_agent(deploy, step, params, NULL, err);
 }
 
 static json_t *network_json(const struct blueprint_manager *manager)
@@ -294,6 +249,7 @@ static bool send_image(struct deploy *deploy, struct remote *remote, const char 
 
     if (sent) {
         deploy->changed = deploy->changed || answer.changed;
+        deploy->unproven = deploy->unproven || answer.changed;
         report_step_done(deploy->report, "disk.pour", answer.changed);
     }
     json_decref(answer.result);
@@ -344,12 +300,42 @@ static bool make_pour(struct deploy *deploy, const struct step *step, struct err
                        json_pack("{s:s, s:s}", "vm", vm, "disk", step->target), NULL, err);
 }
 
+/* On one of the others, which took it over. */
+static bool runs_elsewhere(struct deploy *deploy, const char *vm)
+{
+    for (size_t i = 0; i < deploy->blueprint->host_count; i++) {
+        AUTO(drop_json) json_t *status = NULL;
+        struct err ignored = {0};
+        json_t *item;
+        size_t n;
+
+        if (i == deploy->lead || !deploy->remotes[i] ||
+            !remote_status(deploy->remotes[i], &status, &ignored)) {
+            continue;
+        }
+        json_array_foreach(json_object_get(status, "vms"), n, item)
+        {
+            if (strcmp(json_string_or(item, "id", ""), vm) == 0 &&
+                strcmp(json_string_or(item, "state", ""), "running") == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static bool make_start(struct deploy *deploy, const struct step *step, struct err *err)
 {
     const char *vm;
 
-    return vm_id(deploy, &vm, err) &&
-           ask_agent(deploy, step, json_pack("{s:s}", "vm", vm), NULL, err) &&
+    if (!vm_id(deploy, &vm, err)) {
+        return false;
+    }
+    if (deploy->again && runs_elsewhere(deploy, vm)) {
+        report_step_done(deploy->report, step->kind->name, false);
+        return manager_wait(deploy, err);
+    }
+    return ask_agent(deploy, step, json_pack("{s:s}", "vm", vm), NULL, err) &&
            manager_wait(deploy, err);
 }
 
@@ -407,7 +393,7 @@ bool deploy_prove(struct deploy *deploy, const char *vm, struct err *err)
     struct remote *remote = NULL;
     size_t length = 0;
 
-    if (!deploy_remote(deploy, blueprint->hosts[0].name, &remote, err) ||
+    if (!deploy_lead(deploy, &remote, err) ||
         !make_blocks(&blueprint->manager, &bytes, &length, err)) {
         return false;
     }
@@ -430,7 +416,7 @@ static bool make_proof(struct deploy *deploy, const struct step *step, struct er
     const char *vm;
 
     /* Proven once, nothing changed since: quoin verify looks again whenever one wishes. */
-    if (deploy->again && !deploy->changed) {
+    if (deploy->again && !deploy->unproven) {
         report_step_done(deploy->report, step->kind->name, false);
         return true;
     }
@@ -457,18 +443,19 @@ static bool make_cluster(struct deploy *deploy, const struct step *step, struct 
 }
 
 const struct deploy_maker deploy_makers[] = {
-    {"agent.install", make_install},
-    {"provider.open", make_provider},
-    {"ca.make", make_ca},
-    {"agent.enrol", make_plainly},
-    {"store.begin", make_store},
-    {"store.disk", make_disk},
-    {"store.pool", make_plainly},
-    {"store.holes", make_plainly},
-    {"vm.seal", make_seal},
-    {"disk.pour", make_pour},
-    {"vm.start", make_start},
-    {"vm.verify", make_proof},
-    {"cluster.make", make_cluster},
+    {"agent.install", NULL, make_install},
+    {"provider.open", make_provider, NULL},
+    {"ca.make", make_ca, NULL},
+    {"agent.enrol", make_plainly, NULL},
+    {"store.begin", make_store, NULL},
+    {"store.disk", make_disk, NULL},
+    {"store.pool", make_pool, NULL},
+    {"store.holes", make_plainly, NULL},
+    {"vm.seal", make_seal, NULL},
+    {"disk.pour", make_pour, NULL},
+    {"vm.start", make_start, NULL},
+    {"vm.verify", make_proof, NULL},
+    {"cluster.make", make_cluster, NULL},
+    {"host.join", NULL, join_hosts},
     {0},
 };

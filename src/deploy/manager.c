@@ -46,8 +46,7 @@ bool deploy_manager(struct deploy *deploy, struct client **out, struct err *err)
     AUTO(drop_free) char *socket = NULL, *ca = NULL;
     struct remote *remote = NULL;
 
-    if (!deploy_remote(deploy, deploy->blueprint->hosts[0].name, &remote, err) ||
-        !state_read_ca(deploy->state, &ca, err) ||
+    if (!deploy_lead(deploy, &remote, err) || !state_read_ca(deploy->state, &ca, err) ||
         !ssh_forward(remote->ssh, remote_end, &socket, err)) {
         return err_add(err, "reach the manager");
     }
@@ -189,6 +188,7 @@ bool manager_fill(struct deploy *deploy, bool *out_changed, struct err *err)
 {
     const struct blueprint *blueprint = deploy->blueprint;
     const struct blueprint_provider *provider = &blueprint->encryption.provider;
+    const struct blueprint_host *lead = &blueprint->hosts[deploy->lead];
     AUTO(drop_client) struct client *client = NULL;
     AUTO(drop_secret) struct secret *token = NULL;
 
@@ -208,7 +208,37 @@ bool manager_fill(struct deploy *deploy, bool *out_changed, struct err *err)
                             blueprint->datastore.type, "cluster", blueprint->cluster),
                   out_changed, err) &&
            create(client, token, "hosts",
-                  json_pack("{s:s, s:s, s:s}", "name", blueprint->hosts[0].name, "address",
-                            blueprint->hosts[0].address, "cluster", blueprint->cluster),
+                  json_pack("{s:s, s:s, s:s}", "name", lead->name, "address", lead->address,
+                            "cluster", blueprint->cluster),
                   out_changed, err);
+}
+
+bool manager_add_host(struct deploy *deploy, size_t host, bool *out_changed, struct err *err)
+{
+    const struct blueprint_host *added = &deploy->blueprint->hosts[host];
+    AUTO(drop_client) struct client *client = NULL;
+    AUTO(drop_secret) struct secret *token = NULL;
+
+    return deploy_manager(deploy, &client, err) && manager_sign_in(deploy, client, &token, err) &&
+           create(client, token, "hosts",
+                  json_pack("{s:s, s:s, s:s}", "name", added->name, "address", added->address,
+                            "cluster", deploy->blueprint->cluster),
+                  out_changed, err);
+}
+
+bool manager_remove_host(struct deploy *deploy, size_t host, bool *out_changed, struct err *err)
+{
+    AUTO(drop_free)
+    char *path = text_make("/api/v1/hosts/%s", deploy->blueprint->hosts[host].name);
+    AUTO(drop_client) struct client *client = NULL;
+    AUTO(drop_secret) struct secret *token = NULL;
+
+    if (!deploy_manager(deploy, &client, err) || !manager_sign_in(deploy, client, &token, err)) {
+        return false;
+    }
+    const struct client_call call = {
+        .method = "DELETE", .path = path, .bearer = token, .seconds = 60};
+
+    *out_changed = client_ask(client, &call, NULL, err);
+    return *out_changed || err->kind == ERR_ABSENT;
 }

@@ -12,6 +12,9 @@
 
 /* Waits for /healthz, telling progress; ERR_AWAY after ten minutes. */
 bool manager_wait(struct deploy *deploy, struct err *err);
+/* Adds, or takes away, one of the blueprint's hosts. */
+bool manager_add_host(struct deploy *deploy, size_t host, bool *out_changed, struct err *err);
+bool manager_remove_host(struct deploy *deploy, size_t host, bool *out_changed, struct err *err);
 bool manager_fill(struct deploy *deploy, bool *out_changed, struct err *err);
 /* Signed in: the token is a secret. ERR_DENIED: another password than it was deployed with. */
 bool manager_sign_in(struct deploy *deploy, struct client *client, struct secret **out_token,

@@ -202,12 +202,15 @@ bool remote_status(struct remote *remote, json_t **out, struct err *err)
     return true;
 }
 
-static void hear_progress(struct report *report, const json_t *line)
+static void hear_progress(const struct remote_answer *answer, const json_t *line)
 {
-    AUTO(drop_free) char *what = text_copy(json_string_or(line, "what", ""));
+    AUTO(drop_free)
+    char *what = text_make("%s%s%s", answer->who ? answer->who : "", answer->who ? ": " : "",
+                           json_string_or(line, "what", ""));
 
     text_flatten(what);
-    report_progress(report, (unsigned)json_integer_value(json_object_get(line, "percent")), what);
+    report_progress(answer->report, (unsigned)json_integer_value(json_object_get(line, "percent")),
+                    what);
 }
 
 static bool hear(void *context, const json_t *line, struct err *err)
@@ -216,7 +219,7 @@ static bool hear(void *context, const json_t *line, struct err *err)
     const char *event = json_string_or(line, "event", "");
 
     if (strcmp(event, "progress") == 0) {
-        hear_progress(answer->report, line);
+        hear_progress(answer, line);
     } else if (strcmp(event, "done") == 0) {
         answer->ended = true;
         answer->changed = json_is_true(json_object_get(line, "changed"));

@@ -40,6 +40,7 @@ bool remote_status(struct remote *remote, json_t **out, struct err *err);
 /* How a long answer is heard: progress to the report, the last line kept. */
 struct remote_answer {
     struct report *report;
+    const char *who; /* whose progress it is, where several are at work; or NULL */
     bool ended;
     bool changed;
     json_t *result; /* owned */

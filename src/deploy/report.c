@@ -28,6 +28,29 @@ void report_begin(struct report *report, bool json)
     *report = (struct report){.json = json, .began = clock_ms()};
     report->bar = !json && isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
     report->colour = report->bar && !(no_colour && no_colour[0]);
+    report->begun = pthread_mutex_init(&report->lock, NULL) == 0;
+}
+
+void report_end(struct report *report)
+{
+    if (report->begun) {
+        (void)pthread_mutex_destroy(&report->lock);
+        report->begun = false;
+    }
+}
+
+static void lock(struct report *report)
+{
+    if (report->begun) {
+        (void)pthread_mutex_lock(&report->lock);
+    }
+}
+
+static void unlock(struct report *report)
+{
+    if (report->begun) {
+        (void)pthread_mutex_unlock(&report->lock);
+    }
 }
 
 /* Takes `event`. Progress is shown, not kept. */
@@ -78,8 +101,11 @@ static void end_phase(struct report *report)
     report->phase = NULL;
 }
 
+static void progress(struct report *report, unsigned percent, const char *what);
+
 void report_phase(struct report *report, const char *phase, unsigned number, unsigned of)
 {
+    lock(report);
     end_phase(report);
     report->phase = phase;
     report->number = number;
@@ -89,7 +115,8 @@ void report_phase(struct report *report, const char *phase, unsigned number, uns
          json_pack("{s:s, s:s, s:i, s:i}", "event", "phase", "phase", phase, "number", (int)number,
                    "of", (int)of),
          true);
-    report_progress(report, 0, "begin");
+    progress(report, 0, "begin");
+    unlock(report);
 }
 
 void report_step(struct report *report, const char *kind, const char *host, const char *target)
@@ -98,9 +125,11 @@ void report_step(struct report *report, const char *kind, const char *host, cons
         json_pack("{s:s, s:s*, s:s, s:s*, s:s*, s:s}", "event", "step", "phase", report->phase,
                   "kind", kind, "host", host, "target", target, "state", "begun");
 
+    lock(report);
     tell(report, event, true);
     report->percent = 101;
-    report_progress(report, 0, kind);
+    progress(report, 0, kind);
+    unlock(report);
 }
 
 static void draw_bar(struct report *report, unsigned percent, const char *what)
@@ -117,7 +146,7 @@ static void draw_bar(struct report *report, unsigned percent, const char *what)
     report->bar_shown = true;
 }
 
-void report_progress(struct report *report, unsigned percent, const char *what)
+static void progress(struct report *report, unsigned percent, const char *what)
 {
     percent = percent > 100 ? 100 : percent;
     if (report->json && percent != report->percent) {
@@ -132,12 +161,41 @@ void report_progress(struct report *report, unsigned percent, const char *what)
     report->percent = percent;
 }
 
+void report_progress(struct report *report, unsigned percent, const char *what)
+{
+    lock(report);
+    progress(report, percent, what);
+    unlock(report);
+}
+
 void report_step_done(struct report *report, const char *kind, bool changed)
 {
+    report_host_done(report, kind, NULL, changed);
+}
+
+void report_host_done(struct report *report, const char *kind, const char *host, bool changed)
+{
+    lock(report);
     tell(report,
-         json_pack("{s:s, s:s*, s:s, s:s, s:b}", "event", "step", "phase", report->phase, "kind",
-                   kind, "state", "done", "changed", changed),
+         json_pack("{s:s, s:s*, s:s, s:s*, s:s, s:b}", "event", "step", "phase", report->phase,
+                   "kind", kind, "host", host, "state", "done", "changed", changed),
          true);
+    unlock(report);
+}
+
+void report_missing(struct report *report, const char *host, const struct err *err)
+{
+    lock(report);
+    clear_bar(report);
+    tell(report,
+         json_pack("{s:s, s:s*, s:s, s:o}", "event", "missing", "phase", report->phase, "host",
+                   host, "error", json_of_err(err)),
+         true);
+    if (!report->json) {
+        fprintf(stderr, "%squoin: warning:%s host '%s' is left out: %s\n", tint(report, "\033[33m"),
+                tint(report, "\033[0m"), host, err->what);
+    }
+    unlock(report);
 }
 
 void report_done(struct report *report, const json_t *result, const char *summary)

@@ -284,6 +284,12 @@ void plan_check(const struct blueprint *blueprint, const struct host_answer *ans
                                 .number = i,
                                 .facts = answers[i].facts};
 
+        if (!answers[i].facts && answers[i].may_be_away && answers[i].err.kind == ERR_AWAY) {
+            find(&finder, SEVERITY_WARNING, ".address",
+                 "the same command brings it in when it is back", "'%s' is left out for now: %s",
+                 blueprint->hosts[i].name, answers[i].err.what);
+            continue;
+        }
         if (!answers[i].facts) {
             find_kind(&finder, answers[i].err.kind, ".address",
                       answers[i].err.remedy[0] ? answers[i].err.remedy

@@ -249,6 +249,12 @@ TAKES(take_agent)
     return to_uuid(line->words[1], reader->facts->agent_cluster);
 }
 
+TAKES(take_member)
+{
+    reader->facts->member = strcmp(line->words[0], "yes") == 0;
+    return reader->facts->member;
+}
+
 static bool take_flags(struct facts_disk *disk, char *flags)
 {
     const struct {
@@ -350,6 +356,7 @@ static const struct {
     {"name", 2, false, take_name},
     {"port", 2, false, take_port},
     {"agent", 3, false, take_agent},
+    {"member", 1, false, take_member},
     {"disk", 7, false, take_disk},
     {"disk-signature", 1, true, take_disk_signature},
     {"disk-id", 4, true, take_disk_id},

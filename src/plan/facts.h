@@ -83,6 +83,7 @@ struct facts {
     char *agent_version;           /* empty: not installed */
     char agent_cluster[UUID_SIZE]; /* empty: not enrolled */
     char *agent_host;
+    bool member; /* it has all that its cluster needs of a host */
 };
 
 /* Strict: ERR_INPUT names the line. The caller frees. */

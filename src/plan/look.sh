@@ -99,7 +99,10 @@ say_agent() {
     json=$(head -c 4096 /var/lib/quoin/cluster.json 2>/dev/null | tr -d '\000\n')
     say agent "$version" \
         "$(printf '%s' "$json" | sed -n 's/.*"cluster_id" *: *"\([^"]*\)".*/\1/p')" \
-        "$(printf '%s' "$json" | sed -n 's/.*"host" *: *"\([^"]*\)".*/\1/p')"
+        "$(printf '%s' "$json" | sed -n 's/^[^[]*"host" *: *"\([^"]*\)".*/\1/p')"
+    case $json in
+    *'"member":true'* | *'"member": true'*) say member yes ;;
+    esac
 }
 
 # The whole disks that a device (major:minor) lies on, by their names in /sys/block.

@@ -8,19 +8,29 @@
 #include "base/json.h"
 #include "plan/disk.h"
 
+static void forget_step(struct step *step)
+{
+    free(step->host);
+    free(step->target);
+}
+
+static void forget_wipe(struct wipe *wipe)
+{
+    free(wipe->host);
+    free(wipe->disk);
+    free(wipe->holds);
+}
+
 void plan_free(struct plan *plan)
 {
     if (!plan) {
         return;
     }
     for (size_t i = 0; i < plan->step_count; i++) {
-        free(plan->steps[i].host);
-        free(plan->steps[i].target);
+        forget_step(&plan->steps[i]);
     }
     for (size_t i = 0; i < plan->wipe_count; i++) {
-        free(plan->wipes[i].host);
-        free(plan->wipes[i].disk);
-        free(plan->wipes[i].holds);
+        forget_wipe(&plan->wipes[i]);
     }
     free(plan->steps);
     free(plan->wipes);
@@ -108,7 +118,7 @@ static bool take_disk(struct maker *maker, size_t host, size_t number, struct er
     }
     AUTO(drop_free) char *text = disk_text(wanted, disk);
 
-    if (host == 0) { /* the join of another host takes its disks */
+    if (host == maker->plan->lead) { /* the join of another host takes its disks */
         add_step(maker, "store.disk", host, text)->number = number;
     }
     hash_disk(maker, on->name, wanted, disk);
@@ -132,24 +142,25 @@ static bool make_first_host(struct maker *maker, struct err *err)
 {
     const struct blueprint *bp = maker->blueprint;
     const char *manager = bp->manager.name;
+    size_t lead = maker->plan->lead;
 
-    add_step(maker, "provider.open", 0, bp->encryption.provider.name);
-    add_step(maker, "ca.make", 0, bp->cluster);
-    add_step(maker, "agent.enrol", 0, bp->hosts[0].name);
-    add_step(maker, "store.begin", 0, bp->datastore.name);
-    if (!take_disks(maker, 0, err)) {
+    add_step(maker, "provider.open", lead, bp->encryption.provider.name);
+    add_step(maker, "ca.make", lead, bp->cluster);
+    add_step(maker, "agent.enrol", lead, bp->hosts[lead].name);
+    add_step(maker, "store.begin", lead, bp->datastore.name);
+    if (!take_disks(maker, lead, err)) {
         return false;
     }
-    add_step(maker, "store.pool", 0, bp->datastore.name);
-    add_step(maker, "store.holes", 0, bp->datastore.name);
-    add_step(maker, "vm.seal", 0, manager);
+    add_step(maker, "store.pool", lead, bp->datastore.name);
+    add_step(maker, "store.holes", lead, bp->datastore.name);
+    add_step(maker, "vm.seal", lead, manager);
     for (size_t i = 0; i < bp->manager.disk_count; i++) {
-        add_step(maker, "disk.pour", 0, bp->manager.disks[i].name)->number = i;
+        add_step(maker, "disk.pour", lead, bp->manager.disks[i].name)->number = i;
     }
-    add_step(maker, "disk.pour", 0, "identity")->number = bp->manager.disk_count;
-    add_step(maker, "vm.start", 0, manager);
-    add_step(maker, "vm.verify", 0, manager);
-    add_step(maker, "cluster.make", 0, bp->cluster);
+    add_step(maker, "disk.pour", lead, "identity")->number = bp->manager.disk_count;
+    add_step(maker, "vm.start", lead, manager);
+    add_step(maker, "vm.verify", lead, manager);
+    add_step(maker, "cluster.make", lead, bp->cluster);
     return true;
 }
 
@@ -158,7 +169,10 @@ static bool make_other_hosts(struct maker *maker, struct err *err)
 {
     const struct blueprint *bp = maker->blueprint;
 
-    for (size_t i = 1; i < bp->host_count; i++) {
+    for (size_t i = 0; i < bp->host_count; i++) {
+        if (i == maker->plan->lead || !maker->facts[i]) {
+            continue;
+        }
         add_step(maker, "host.join", i, bp->hosts[i].name);
         if (!take_disks(maker, i, err)) {
             return false;
@@ -212,6 +226,17 @@ static void hash(struct maker *maker)
     digest_hex(bytes, strlen(bytes), maker->plan->hash);
 }
 
+size_t plan_lead(const struct blueprint *blueprint, const struct facts *const *facts,
+                 const char *cluster_id)
+{
+    for (size_t i = 0; cluster_id && i < blueprint->host_count; i++) {
+        if (facts[i] && facts[i]->member && strcmp(facts[i]->agent_cluster, cluster_id) == 0) {
+            return i;
+        }
+    }
+    return 0;
+}
+
 bool plan_make(const struct blueprint *blueprint, const struct facts *const *facts,
                const char *cluster_id, struct plan **out, struct err *err)
 {
@@ -222,8 +247,14 @@ bool plan_make(const struct blueprint *blueprint, const struct facts *const *fac
 
     plan->steps = text_room(room, sizeof(*plan->steps));
     plan->wipes = text_room(room, sizeof(*plan->wipes));
+    plan->lead = plan_lead(blueprint, facts, cluster_id);
+    if (!facts[plan->lead]) {
+        return err_set(err, ERR_AWAY, "host '%s' is away", blueprint->hosts[plan->lead].name);
+    }
     for (size_t i = 0; i < blueprint->host_count; i++) {
-        add_step(&maker, "agent.install", i, "");
+        if (facts[i]) {
+            add_step(&maker, "agent.install", i, "");
+        }
     }
     if (!make_first_host(&maker, err) || !make_other_hosts(&maker, err)) {
         return err_add(err, "plan cluster '%s'", blueprint->cluster);
@@ -231,6 +262,29 @@ bool plan_make(const struct blueprint *blueprint, const struct facts *const *fac
     hash(&maker);
     *out = TAKE(plan);
     return true;
+}
+
+bool plan_keep_host(struct plan *plan, const char *host)
+{
+    size_t steps = 0, wipes = 0;
+
+    for (size_t i = 0; i < plan->step_count; i++) {
+        if (strcmp(plan->steps[i].host, host) == 0) {
+            plan->steps[steps++] = plan->steps[i];
+        } else {
+            forget_step(&plan->steps[i]);
+        }
+    }
+    for (size_t i = 0; i < plan->wipe_count; i++) {
+        if (strcmp(plan->wipes[i].host, host) == 0) {
+            plan->wipes[wipes++] = plan->wipes[i];
+        } else {
+            forget_wipe(&plan->wipes[i]);
+        }
+    }
+    plan->step_count = steps;
+    plan->wipe_count = wipes;
+    return steps > 0;
 }
 
 json_t *plan_json(const struct plan *plan)

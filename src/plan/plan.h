@@ -24,6 +24,7 @@ struct host_answer {
     const struct facts *facts; /* NULL: see `err` */
     struct err err;
     double began, ended; /* the asker's own clock around the asking, seconds since 1970 */
+    bool may_be_away;    /* ERR_AWAY is a warning: the cluster is made of the others meanwhile */
 };
 
 /* Adds what stands against deploying `blueprint` on hosts that answered so. `answers` has one for
@@ -31,6 +32,12 @@ struct host_answer {
  * NULL. */
 void plan_check(const struct blueprint *blueprint, const struct host_answer *answers,
                 const char *cluster_id, struct findings *findings);
+
+/* The host that the cluster is made from, or that lets others into the cluster that there is: the
+ * first one that says it is a member of `cluster_id` (NULL: there is none), else the first of all.
+ */
+size_t plan_lead(const struct blueprint *blueprint, const struct facts *const *facts,
+                 const char *cluster_id);
 
 /* The script that gets the facts of any of its hosts, for `sh -s` there. `packages` (ended by NULL,
  * or NULL) must be installed. `boot` asks whether a guest starts, which takes seconds. The caller
@@ -61,16 +68,20 @@ struct plan {
     size_t step_count;
     struct wipe *wipes;
     size_t wipe_count;
+    size_t lead; /* plan_lead */
     /* SHA-256 over what is wanted and every disk that is taken (identity, size, consent), whether
      * it is wiped now or was by this cluster before: so the hash that a user allowed still holds
      * when an interrupted deploy goes on. */
     char hash[DIGEST_HEX_SIZE];
 };
 
-/* After plan_check without errors. `facts` has one for each host. ERR_ABSENT: a disk is not there;
+/* After plan_check without errors. `facts` has one for each host; NULL: it is away, and the plan is
+ * that of the others. ERR_AWAY: the host that leads is away; ERR_ABSENT: a disk is not there;
  * ERR_CLASH: a disk is another cluster's. The caller frees. */
 bool plan_make(const struct blueprint *blueprint, const struct facts *const *facts,
                const char *cluster_id, struct plan **out, struct err *err);
+/* Only what brings this host in. False: there is nothing of it in the plan. */
+bool plan_keep_host(struct plan *plan, const char *host);
 void plan_free(struct plan *plan);
 DROP(plan, struct plan *, plan_free);
 

@@ -322,6 +322,91 @@ static void the_steps_go_through_the_phases_in_order(void **state)
     close_example(&example);
 }
 
+static size_t steps_of(const struct plan *plan, const char *kind, const char *host)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < plan->step_count; i++) {
+        count +=
+            strcmp(plan->steps[i].kind->name, kind) == 0 && strcmp(plan->steps[i].host, host) == 0;
+    }
+    return count;
+}
+
+static void a_host_that_may_be_away_is_left_out_of_the_plan(void **state)
+{
+    AUTO(drop_findings) struct findings findings = {0};
+    struct example example;
+
+    (void)state;
+    open_example(&example, "three-hosts");
+    facts_free(TAKE(example.facts[2]));
+    example.answers[2] = (struct host_answer){.may_be_away = true};
+    err_set(&example.answers[2].err, ERR_AWAY, "no route to host");
+    check(&example, &findings);
+    assert_int_equal(findings.errors, 0);
+    AUTO(drop_plan) struct plan *plan = make(&example);
+
+    assert_int_equal(steps_of(plan, "host.join", "h2"), 1);
+    assert_int_equal(steps_of(plan, "host.join", "h3") + steps_of(plan, "agent.install", "h3"), 0);
+    close_example(&example);
+}
+
+static void another_failure_than_being_away_is_an_error_still(void **state)
+{
+    AUTO(drop_findings) struct findings findings = {0};
+    struct example example;
+
+    (void)state;
+    open_example(&example, "three-hosts");
+    facts_free(TAKE(example.facts[2]));
+    example.answers[2] = (struct host_answer){.may_be_away = true};
+    err_set(&example.answers[2].err, ERR_CLASH, "another host key");
+    check(&example, &findings);
+    assert_int_equal(findings.errors, 1);
+    close_example(&example);
+}
+
+/* The first host was exchanged: it joins what the others are. */
+static void a_member_leads_and_the_others_join(void **state)
+{
+    struct example example;
+
+    (void)state;
+    open_example(&example, "three-hosts");
+    free(TAKE(example.cluster_id));
+    example.cluster_id = text_copy("3b1dde21-af0e-4097-9452-7695f036aeb0");
+    memcpy(example.facts[1]->agent_cluster, example.cluster_id, UUID_SIZE);
+    example.facts[1]->member = true;
+    AUTO(drop_plan) struct plan *plan = make(&example);
+
+    assert_int_equal(plan->lead, 1);
+    assert_int_equal(steps_of(plan, "provider.open", "h2"), 1);
+    assert_int_equal(steps_of(plan, "host.join", "h1"), 1);
+    assert_int_equal(steps_of(plan, "host.join", "h2"), 0);
+    example.facts[1]->member = false; /* on its way only */
+    assert_int_equal(plan_lead(example.blueprint, (const struct facts *const *)example.facts,
+                               example.cluster_id),
+                     0);
+    close_example(&example);
+}
+
+static void a_plan_can_be_that_of_one_host(void **state)
+{
+    struct example example;
+
+    (void)state;
+    open_example(&example, "three-hosts");
+    AUTO(drop_plan) struct plan *plan = make(&example);
+
+    assert_true(plan_keep_host(plan, "h3"));
+    assert_int_equal(plan->step_count, 2);
+    assert_int_equal(plan->wipe_count, 2);
+    assert_string_equal(plan->wipes[0].host, "h3");
+    assert_false(plan_keep_host(plan, "h2"));
+    close_example(&example);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +415,10 @@ int main(void)
         cmocka_unit_test(the_hash_covers_what_is_made_and_every_disk_and_nothing_else),
         cmocka_unit_test(a_plan_never_takes_a_foreign_or_an_absent_disk),
         cmocka_unit_test(the_steps_go_through_the_phases_in_order),
+        cmocka_unit_test(a_host_that_may_be_away_is_left_out_of_the_plan),
+        cmocka_unit_test(another_failure_than_being_away_is_an_error_still),
+        cmocka_unit_test(a_member_leads_and_the_others_join),
+        cmocka_unit_test(a_plan_can_be_that_of_one_host),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Undoing a cluster on all its hosts: the VMs first (on the host where one runs, then what the
+ * others know of it), then the datastore everywhere, and the keys last. A host that does not answer
+ * does not hold the others back; it is named, and the same command undoes it later.
+ */
+#include <string.h>
+
+#include "deploy/deploy.h"
+
+/* One host in the course of it. */
+struct undoing {
+    struct remote *remote;
+    json_t *status; /* NULL: nothing of a cluster is there */
+    struct err err;
+};
+
+static bool undo_step(struct deploy *deploy, struct remote *remote, const char *kind,
+                      const char *target, json_t *params, struct err *err)
+{
+    report_step(deploy->report, kind, remote->host->name, target);
+    return deploy_step(deploy, remote, kind, params, NULL, err);
+}
+
+static bool runs_one(const json_t *status)
+{
+    json_t *vm;
+    size_t i;
+
+    json_array_foreach(json_object_get(status, "vms"), i, vm)
+    {
+        if (strcmp(json_string_or(vm, "state", "off"), "off") != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void undo_vms(struct deploy *deploy, struct undoing *host)
+{
+    json_t *vm;
+    size_t i;
+
+    json_array_foreach(json_object_get(host->status, "vms"), i, vm)
+    {
+        if (host->err.kind == ERR_NONE) {
+            (void)undo_step(deploy, host->remote, "vm.remove", json_string_or(vm, "name", NULL),
+                            json_pack("{s:s}", "vm", json_string_or(vm, "id", "")), &host->err);
+        }
+    }
+}
+
+/* A host that belongs to another cluster, or to none, keeps what it has: the agent says so. */
+static void look(struct deploy *deploy, size_t number, struct undoing *host)
+{
+    host->remote = deploy->remotes[number];
+    if (!host->remote) {
+        host->err = deploy->answers[number].err;
+        return;
+    }
+    if (!remote_status(host->remote, &host->status, &host->err)) {
+        host->err = host->err.kind == ERR_ABSENT ? (struct err){0} : host->err;
+        return;
+    }
+    if (!json_is_object(json_object_get(host->status, "cluster"))) {
+        json_decref(TAKE(host->status));
+    }
+}
+
+static void undo_all_vms(struct deploy *deploy, struct undoing *hosts, size_t count)
+{
+    report_phase(deploy->report, "vms", 1, 3);
+    for (size_t i = 0; i < count; i++) {
+        if (runs_one(hosts[i].status)) {
+            undo_vms(deploy, &hosts[i]);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!runs_one(hosts[i].status)) {
+            undo_vms(deploy, &hosts[i]);
+        }
+    }
+}
+
+/* `leave`: of several hosts, none asks the datastore any more, which is going on all of them. */
+static void undo_everywhere(struct deploy *deploy, struct undoing *hosts, size_t count,
+                            const char *kind, bool leave)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (hosts[i].status && hosts[i].err.kind == ERR_NONE) {
+            (void)undo_step(deploy, hosts[i].remote, kind, NULL,
+                            leave ? json_pack("{s:b}", "leave", 1) : NULL, &hosts[i].err);
+        }
+    }
+}
+
+static bool undo_hosts(struct deploy *deploy, struct undoing *hosts, size_t count, struct err *err)
+{
+    struct err kept = {0};
+
+    undo_all_vms(deploy, hosts, count);
+    report_phase(deploy->report, "datastore", 2, 3);
+    undo_everywhere(deploy, hosts, count, "store.remove", count > 1);
+    report_phase(deploy->report, "keys", 3, 3);
+    undo_everywhere(deploy, hosts, count, "provider.remove", false);
+    for (size_t i = 0; i < count; i++) {
+        if (hosts[i].err.kind == ERR_NONE && remote_uninstall(hosts[i].remote, &hosts[i].err)) {
+            continue;
+        }
+        err_add(&hosts[i].err, "undo host '%s'", deploy->blueprint->hosts[i].name);
+        if (count > 1) {
+            report_missing(deploy->report, deploy->blueprint->hosts[i].name, &hosts[i].err);
+        }
+        kept = hosts[i].err;
+    }
+    if (kept.kind != ERR_NONE) {
+        *err = kept;
+    }
+    return kept.kind == ERR_NONE;
+}
+
+bool deploy_undo(struct deploy *deploy, struct err *err)
+{
+    size_t count = deploy->blueprint->host_count;
+    AUTO(drop_free) struct undoing *hosts = text_room(count, sizeof(*hosts));
+
+    for (size_t i = 0; i < count; i++) {
+        look(deploy, i, &hosts[i]);
+    }
+    bool undone = undo_hosts(deploy, hosts, count, err);
+
+    for (size_t i = 0; i < count; i++) {
+        json_decref(hosts[i].status);
+    }
+    return undone;
+}
+
+bool deploy_undo_host(struct deploy *deploy, struct remote *remote, struct err *err)
+{
+    AUTO(drop_json) json_t *status = NULL;
+
+    if (!remote_status(remote, &status, err)) {
+        return err->kind == ERR_ABSENT;
+    }
+    return undo_step(deploy, remote, "store.remove", NULL, json_pack("{s:b}", "leave", 1), err) &&
+           undo_step(deploy, remote, "provider.remove", NULL, json_pack("{s:b}", "leave", 1),
+                     err) &&
+           remote_uninstall(remote, err);
+}
