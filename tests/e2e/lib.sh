@@ -99,6 +99,11 @@ until_true() {
     done
 }
 
+# A host that was powered on answers by SSH again.
+until_up() {
+    until_true 90 on "$1" systemctl is-active ssh
+}
+
 manager_address() {
     "$quoin" blueprint get "$blueprint" manager.network.address | cut -d/ -f1
 }
