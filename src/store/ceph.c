@@ -91,6 +91,7 @@ static const struct store_backend ceph = {
     .holes = ceph_holes,
     .fence = ceph_fence,
     .build = &ceph_build,
+    .care = &ceph_care,
     .images = &ceph_images,
     .io = &ceph_io,
     .objects = &ceph_objects,

@@ -21,6 +21,7 @@
 #define CEPH_MAX_FILE (64u << 10)
 
 extern const struct store_build ceph_build;
+extern const struct store_care ceph_care;
 extern const struct store_images ceph_images;
 extern const struct image_io ceph_io;
 extern const struct store_objects ceph_objects;
@@ -58,6 +59,12 @@ bool ceph_connect(const struct store_conf *conf, const char *user, unsigned seco
 bool ceph_command(rados_t cluster, json_t *command, json_t **out, struct err *err);
 /* The same to one monitor alone: its own settings. */
 bool ceph_tell_monitor(rados_t cluster, const char *host, json_t *command, struct err *err);
+/* Its answer as it is, into a file of `owner`'s, mode 0600: a map, or a keyring. */
+bool ceph_fetch(rados_t cluster, json_t *command, const char *path, uid_t owner, gid_t group,
+                struct err *err);
+/* Mode 0600; beside it, synced, renamed: a kill leaves the old or the new one. */
+bool ceph_write_private(const char *path, const void *bytes, size_t length, uid_t owner,
+                        gid_t group, struct err *err);
 /* `auth get-or-create`: the keyring as text goes into a file of `owner`'s, mode 0600. */
 bool ceph_keyring_fetch(rados_t cluster, const char *entity, json_t *caps, const char *path,
                         uid_t owner, gid_t group, struct err *err);
@@ -69,12 +76,37 @@ bool ceph_account(uid_t *out_user, gid_t *out_group, struct err *err);
 bool ceph_program(const char *const *argv, unsigned seconds, struct err *err);
 /* A folder of a daemon's, closed to others; made anew when `fresh`. */
 bool ceph_folder(const char *path, bool fresh, struct err *err);
+/* Folders where the packages would have made them; in tests nobody has. */
+bool ceph_places_make(const struct store_conf *conf, struct err *err);
+bool ceph_manager_make(const struct store_conf *conf, rados_t cluster, struct err *err);
+/* The promises of store_build and store_care. */
+bool ceph_join(const struct store_conf *conf, const struct secret *text,
+               const struct progress *progress, struct err *err);
+bool ceph_monitor(const struct store_conf *conf, const struct progress *progress, struct err *err);
+bool ceph_settle(const struct store_conf *conf, struct err *err);
+bool ceph_spread(const struct store_conf *conf, const struct progress *progress,
+                 unsigned *out_copies, struct err *err);
+bool ceph_leave(const struct store_conf *conf, const char *host, const struct progress *progress,
+                struct err *err);
+bool ceph_pause(const struct store_conf *conf, const char *host, bool on, struct err *err);
 bool ceph_osd_make(const struct store_conf *conf, const struct disk_order *order,
                    const struct progress *progress, unsigned *out_member, struct err *err);
 bool ceph_pool_make(const struct store_conf *conf, const struct progress *progress,
                     struct err *err);
 bool ceph_undo(const struct store_conf *conf, const struct progress *progress, json_t **out_cleared,
                struct err *err);
+
+/* ceph_monitor: one host's monitor. `cluster` NULL: the first one, of itself alone. */
+struct ceph_monitors;
+bool ceph_monitor_make(const struct store_conf *conf, rados_t cluster, struct err *err);
+bool ceph_monitors_look(rados_t cluster, struct ceph_monitors *out, struct err *err);
+/* Until there is a quorum, with the monitor of `host` in it unless NULL: a connection to it. */
+bool ceph_monitors_wait(const struct store_conf *conf, const char *host, unsigned seconds,
+                        rados_t *out, struct err *err);
+/* ERR_CLASH: the others would have no majority without it. Not there: succeeds. */
+bool ceph_monitor_spare(rados_t cluster, const char *host, struct err *err);
+/* The same, and off the list. */
+bool ceph_monitor_remove(rados_t cluster, const char *host, struct err *err);
 
 /* An open datastore. */
 struct store {

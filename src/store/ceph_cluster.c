@@ -11,10 +11,10 @@
 #include <time.h>
 
 #include "store/ceph.h"
+#include "store/ceph_keys.h"
 
 #define ACCOUNT "ceph"
-/* One look at the monitors; the deadline is that of the whole wait. */
-#define TRY_SECONDS 5u
+#define SECONDS 10u
 
 bool ceph_account(uid_t *out_user, gid_t *out_group, struct err *err)
 {
@@ -47,8 +47,7 @@ bool ceph_folder(const char *path, bool fresh, struct err *err)
     return lchown(path, user, group) == 0 || err_errno(err, errno, "give '%s' to ceph", path);
 }
 
-/* Where the packages would have made them; in tests nobody has. */
-static bool make_places(const struct store_conf *conf, struct err *err)
+bool ceph_places_make(const struct store_conf *conf, struct err *err)
 {
     static const struct {
         const char *path;
@@ -68,109 +67,7 @@ static bool make_places(const struct store_conf *conf, struct err *err)
     return true;
 }
 
-static bool make_admin_keyring(const struct store_conf *conf, struct err *err)
-{
-    AUTO(drop_free) char *path = ceph_path(conf, "/etc/ceph/ceph.client.admin.keyring");
-    AUTO(drop_free) char *beside = text_make("%s.new", path);
-
-    if (file_exists(path)) {
-        return true;
-    }
-    if (!file_remove(beside, err) ||
-        !ceph_program(RUN("ceph-authtool", "--create-keyring", beside, "--gen-key", "-n",
-                          "client.admin", "--cap", "mon", "allow *", "--cap", "osd", "allow *",
-                          "--cap", "mgr", "allow *"),
-                      30, err)) {
-        return err_add(err, "make the administrator's key");
-    }
-    if (chmod(beside, 0600) != 0 || rename(beside, path) != 0) {
-        return err_errno(err, errno, "make '%s'", path);
-    }
-    return true;
-}
-
-/* The first monitor's keys (its own and the administrator's) and the map with itself alone. */
-static bool make_monitor_seed(const struct store_conf *conf, const char *keyring, const char *map,
-                              struct err *err)
-{
-    AUTO(drop_free) char *admin = ceph_path(conf, "/etc/ceph/ceph.client.admin.keyring");
-    bool v6 = strchr(conf->address, ':') != NULL;
-    AUTO(drop_free)
-    char *address = text_make("[v2:%s%s%s:3300]", v6 ? "[" : "", conf->address, v6 ? "]" : "");
-    uid_t user = 0;
-    gid_t group = 0;
-
-    if (!ceph_account(&user, &group, err) ||
-        !ceph_program(RUN("ceph-authtool", "--create-keyring", keyring, "--gen-key", "-n", "mon.",
-                          "--cap", "mon", "allow *"),
-                      30, err) ||
-        !ceph_program(RUN("ceph-authtool", keyring, "--import-keyring", admin), 30, err) ||
-        !ceph_program(RUN("monmaptool", "--create", "--clobber", "--fsid", conf->cluster,
-                          "--enable-all-features", "--set-min-mon-release", "pacific", "--addv",
-                          conf->host, address, map),
-                      30, err)) {
-        return false;
-    }
-    return (chown(keyring, user, group) == 0 && chmod(keyring, 0600) == 0 &&
-            chown(map, user, group) == 0) ||
-           err_errno(err, errno, "give '%s' to ceph", keyring);
-}
-
-static bool make_monitor(const struct store_conf *conf, struct err *err)
-{
-    AUTO(drop_free) char *path = ceph_path(conf, "/var/lib/ceph/mon/ceph-%s", conf->host);
-    AUTO(drop_free) char *beside = text_make("%s.new", path);
-    AUTO(drop_free) char *seed = text_make("%s.seed", path);
-    AUTO(drop_free) char *keyring = text_make("%s/keyring", seed);
-    AUTO(drop_free) char *map = text_make("%s/map", seed);
-    AUTO(drop_free) char *file = ceph_path(conf, "/etc/ceph/ceph.conf");
-
-    if (file_exists(path)) {
-        return true;
-    }
-    if (!ceph_folder(seed, true, err) || !make_monitor_seed(conf, keyring, map, err) ||
-        !ceph_folder(beside, true, err) ||
-        !ceph_program(RUN("ceph-mon", "-c", file, "--mkfs", "-i", conf->host, "--mon-data", beside,
-                          "--monmap", map, "--keyring", keyring, "--setuser", ACCOUNT, "--setgroup",
-                          ACCOUNT),
-                      60, err)) {
-        return err_add(err, "make the monitor");
-    }
-    if (rename(beside, path) != 0) {
-        return err_errno(err, errno, "make '%s'", path);
-    }
-    return file_remove_tree(seed, err);
-}
-
-static bool has_quorum(rados_t cluster, struct err *err)
-{
-    AUTO(drop_json) json_t *status = NULL;
-
-    return ceph_command(cluster, json_pack("{ss}", "prefix", "quorum_status"), &status, err) &&
-           (json_array_size(json_object_get(status, "quorum")) > 0 ||
-            err_set(err, ERR_AWAY, "the monitors have no quorum"));
-}
-
-static bool wait_for_monitors(const struct store_conf *conf, rados_t *out, struct err *err)
-{
-    int64_t stop = clock_ms() + 1000 * (int64_t)ceph_seconds(conf);
-
-    for (;;) {
-        AUTO(drop_rados) rados_t cluster = NULL;
-
-        if (ceph_connect(conf, CEPH_ADMIN, TRY_SECONDS, &cluster, err) &&
-            has_quorum(cluster, err)) {
-            *out = TAKE(cluster);
-            return true;
-        }
-        if (err->kind != ERR_AWAY || clock_ms() >= stop) {
-            return err_add(err, "wait for the monitors");
-        }
-        nanosleep(&(struct timespec){0, 50000000}, NULL);
-    }
-}
-
-static bool make_manager(const struct store_conf *conf, rados_t cluster, struct err *err)
+static bool make_manager_folder(const struct store_conf *conf, rados_t cluster, struct err *err)
 {
     AUTO(drop_free) char *path = ceph_path(conf, "/var/lib/ceph/mgr/ceph-%s", conf->host);
     AUTO(drop_free) char *keyring = text_make("%s/keyring", path);
@@ -194,6 +91,12 @@ static bool make_manager(const struct store_conf *conf, rados_t cluster, struct 
                               keyring, user, group, err);
 }
 
+bool ceph_manager_make(const struct store_conf *conf, rados_t cluster, struct err *err)
+{
+    return make_manager_folder(conf, cluster, err) &&
+           ceph_daemons(conf)->start(conf->root, "mgr", conf->host, NULL, err);
+}
+
 /* Before the first disk is in, settings of haste hold; pool_make puts those of everyday. */
 static bool is_new(const struct store_conf *conf)
 {
@@ -205,30 +108,69 @@ static bool is_new(const struct store_conf *conf)
 static bool begin(const struct store_conf *conf, const struct progress *progress, struct err *err)
 {
     AUTO(drop_rados) rados_t cluster = NULL;
-    const struct store_daemons *daemons = ceph_daemons(conf);
 
     progress_tell(progress, 0, "write the datastore's settings");
-    if (!ceph_conf_make(conf, is_new(conf), err) || !make_places(conf, err) ||
-        !make_admin_keyring(conf, err)) {
+    if (!ceph_conf_make(conf, is_new(conf), err) || !ceph_places_make(conf, err)) {
         return false;
     }
     progress_tell(progress, 20, "start the monitor");
-    if (!make_monitor(conf, err) || !daemons->start(conf->root, "mon", conf->host, NULL, err) ||
-        !wait_for_monitors(conf, &cluster, err)) {
+    if (!ceph_monitor_make(conf, NULL, err) ||
+        !ceph_daemons(conf)->start(conf->root, "mon", conf->host, NULL, err) ||
+        !ceph_monitors_wait(conf, NULL, ceph_seconds(conf), &cluster, err)) {
         return false;
     }
     progress_tell(progress, 60, "start the manager daemon");
-    if (!make_manager(conf, cluster, err) ||
-        !daemons->start(conf->root, "mgr", conf->host, NULL, err)) {
+    if (!ceph_manager_make(conf, cluster, err)) {
         return false;
     }
     progress_tell(progress, 100, "the datastore's services answer");
     return true;
 }
 
+/* The monitor of this host took its haste from the file; it is told, and the file is for its next
+ * start. What else is in haste matters only while a daemon starts. */
+static bool tell_monitor(const struct store_conf *conf, struct err *err)
+{
+    AUTO(drop_free) char *folder = ceph_path(conf, "/var/lib/ceph/mon/ceph-%s", conf->host);
+    AUTO(drop_rados) rados_t cluster = NULL;
+
+    return !file_exists(folder) ||
+           (ceph_connect(conf, CEPH_ADMIN, SECONDS, &cluster, err) &&
+            ceph_tell_monitor(cluster, conf->host,
+                              json_pack("{ss s[sss]}", "prefix", "injectargs", "injected_args",
+                                        "--paxos_propose_interval=1", "--paxos_min_wait=0.05",
+                                        "--mon_tick_interval=5"),
+                              err));
+}
+
+bool ceph_settle(const struct store_conf *conf, struct err *err)
+{
+    char there[UUID_SIZE];
+    bool hasty = false;
+
+    if (!ceph_conf_cluster(conf, there, err)) {
+        return false;
+    }
+    if (!there[0]) {
+        return err_set(err, ERR_ABSENT, "there is no datastore on this host");
+    }
+    return ceph_conf_is_hasty(conf, &hasty, err) && (!hasty || tell_monitor(conf, err)) &&
+           ceph_conf_make(conf, false, err);
+}
+
 const struct store_build ceph_build = {
     .begin = begin,
+    .keys = ceph_keys_gather,
+    .join = ceph_join,
+    .monitor = ceph_monitor,
     .disk = ceph_osd_make,
     .pool = ceph_pool_make,
     .undo = ceph_undo,
+};
+
+const struct store_care ceph_care = {
+    .settle = ceph_settle,
+    .spread = ceph_spread,
+    .leave = ceph_leave,
+    .pause = ceph_pause,
 };

@@ -38,6 +38,15 @@ static const struct setting globals[] = {
     {"mon_allow_pool_size_one", "true", "one host has one copy; more come with more hosts"},
     {"mon_warn_on_pool_no_redundancy", "false", NULL},
     {"mon_data_avail_warn", "10", "percent; the host's disk holds more than a monitor"},
+    {"mon_lease", "3", "seconds; a lost monitor is seen after twice as many, by default after 10"},
+    {"mon_election_timeout", "3", NULL},
+    {"mon_client_ping_interval", "2",
+     "seconds; a monitor that is silent for 8 is left for another, by default for 30"},
+    {"mon_client_ping_timeout", "8", NULL},
+    {"mon_mgr_beacon_grace", "15", NULL},
+    {"osd_heartbeat_interval", "3",
+     "seconds; a disk's daemon that is silent for 12 is down, by default for 20"},
+    {"osd_heartbeat_grace", "12", NULL},
     {"osd_pool_default_pg_autoscale_mode", "off", "quoin chooses the number itself"},
     {"mgr_initial_modules", "", NULL},
 };
@@ -106,11 +115,7 @@ static void add_settings(const struct setting *settings, size_t count, struct te
 
 static void add_monitors(const struct store_conf *conf, struct text *text)
 {
-    text_add(text, "mon_initial_members =");
-    for (size_t i = 0; i < conf->monitor_count; i++) {
-        text_addf(text, " %s", conf->monitors[i].host);
-    }
-    text_add(text, "\nmon_host =");
+    text_add(text, "mon_host =");
     for (size_t i = 0; i < conf->monitor_count; i++) {
         bool v6 = strchr(conf->monitors[i].address, ':') != NULL;
 

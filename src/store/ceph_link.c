@@ -136,9 +136,8 @@ bool ceph_tell_monitor(rados_t cluster, const char *host, json_t *command, struc
     return ask(cluster, host, command, &answer, err);
 }
 
-/* Beside it, synced, renamed: a kill leaves the old or the new one. */
-static bool write_private(const char *path, const char *bytes, size_t length, uid_t owner,
-                          gid_t group, struct err *err)
+bool ceph_write_private(const char *path, const void *bytes, size_t length, uid_t owner,
+                        gid_t group, struct err *err)
 {
     AUTO(drop_free) char *beside = text_make("%s.new", path);
     AUTO(drop_fd)
@@ -156,18 +155,23 @@ static bool write_private(const char *path, const char *bytes, size_t length, ui
     return true;
 }
 
+bool ceph_fetch(rados_t cluster, json_t *command, const char *path, uid_t owner, gid_t group,
+                struct err *err)
+{
+    AUTO(drop_answer) struct answer answer = {0};
+
+    return ask(cluster, NULL, command, &answer, err) &&
+           ceph_write_private(path, answer.bytes, answer.length, owner, group, err);
+}
+
 bool ceph_keyring_fetch(rados_t cluster, const char *entity, json_t *caps, const char *path,
                         uid_t owner, gid_t group, struct err *err)
 {
-    AUTO(drop_answer) struct answer answer = {0};
     json_t *command =
         json_pack("{ss ss so}", "prefix", "auth get-or-create", "entity", entity, "caps", caps);
 
-    if (!ask(cluster, NULL, command, &answer, err) ||
-        !write_private(path, answer.bytes, answer.length, owner, group, err)) {
-        return err_add(err, "keyring of %s", entity);
-    }
-    return true;
+    return ceph_fetch(cluster, command, path, owner, group, err) ||
+           err_add(err, "keyring of %s", entity);
 }
 
 bool ceph_keyring_key(const char *path, struct secret **out, struct err *err)

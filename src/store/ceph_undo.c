@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "store/ceph.h"
+#include "store/ceph_keys.h"
 
 DROP(dir, DIR *, closedir);
 
@@ -54,21 +55,6 @@ static bool clear_disks(const struct store_conf *conf, json_t *cleared, struct e
     return true;
 }
 
-static bool remove_keys(const struct store_conf *conf, struct err *err)
-{
-    static const char *const users[] = {CEPH_USER, CEPH_ADMIN};
-
-    for (size_t i = 0; i < COUNT_OF(users); i++) {
-        AUTO(drop_free) char *path = ceph_path(conf, "/etc/ceph/ceph.client.%s.keyring", users[i]);
-        AUTO(drop_free) char *beside = text_make("%s.new", path);
-
-        if (!file_remove(path, err) || !file_remove(beside, err)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Daemons are only ours to stop where the settings say so. */
 static bool undo_daemons(const struct store_conf *conf, struct err *err)
 {
@@ -89,7 +75,7 @@ static bool undo_daemons(const struct store_conf *conf, struct err *err)
             return false;
         }
     }
-    return remove_keys(conf, err);
+    return ceph_keys_remove(conf, err);
 }
 
 bool ceph_undo(const struct store_conf *conf, const struct progress *progress, json_t **out_cleared,

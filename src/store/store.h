@@ -196,18 +196,18 @@ struct store_build {
      * bytes. Without the cluster's help. ERR_ABSENT: this host does not have them (yet): there is
      * no pool. The caller frees. */
     bool (*keys)(const struct store_conf *conf, struct secret **out, struct err *err);
-    /* This host becomes one of the datastore: settings, keys, and where there are fewer than three
-     * a manager daemon; then `monitor`. It can open the datastore when it returns. Hosts may join
+    /* This host becomes one of the datastore: settings, keys, `monitor`, and where there is none to
+     * spare, a manager daemon. It can open the datastore when it returns. Hosts may join
      * side by side. ERR_INPUT: the keys are damaged; ERR_CLASH: this host serves another cluster,
      * or the keys are another's: nothing was changed; ERR_DENIED: the cluster does not know them;
      * ERR_AWAY: no monitor answers. */
     bool (*join)(const struct store_conf *conf, const struct secret *keys,
                  const struct progress *progress, struct err *err);
-    /* This host's monitor, as `conf->monitors` says. In it: made, fills itself from the others,
-     * only then becomes one of them, and is seen in the quorum; one that does not get there in
-     * `conf->seconds` is taken out again (ERR_AWAY), so that the others keep their majority.
-     * Not in it: goes, once the others have a majority without it (else ERR_CLASH). Two are no
-     * better than one and fail with either: go on to the third at once. */
+    /* This host's monitor, as `conf->monitors` says, and a manager daemon with it. In it: made,
+     * fills itself from the others, only then becomes one of them, and is seen in the quorum; one
+     * that does not get there in `conf->seconds` is taken out again (ERR_AWAY), so that the others
+     * keep their majority. Not in it: goes, once the others have a majority without it (else
+     * ERR_CLASH). Two are no better than one and fail with either: go on to the third at once. */
     bool (*monitor)(const struct store_conf *conf, const struct progress *progress,
                     struct err *err);
     /* disk_take, then the disk's daemon, enabled and started. `out_member` is its number. */
