@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "store/ceph.h"
 #include "store/ceph_label.h"
@@ -40,6 +41,24 @@ static bool reserve(rados_t cluster, struct osd *osd, struct err *err)
     return true;
 }
 
+/* Whoever was making it and was killed needs a moment to let it go. */
+static bool take_again(const struct disk_order *order, struct disk *disk, struct err *err)
+{
+    int64_t stop = clock_ms() + 1000 * (int64_t)SECONDS;
+
+    for (;;) {
+        struct err busy = {0};
+
+        if (disk_take_again(order, disk, &busy)) {
+            return true;
+        }
+        if (busy.kind != ERR_CLASH || clock_ms() >= stop) {
+            return *err = busy, false;
+        }
+        nanosleep(&(struct timespec){0, 200000000}, NULL);
+    }
+}
+
 /* What the disk holds: nothing (`*out_ready` false) or this OSD. A start that was interrupted goes
  * back to nothing; a damaged label may have data behind it, and is left alone. */
 static bool look_at_label(const struct disk_order *order, struct disk *disk, bool *out_ready,
@@ -68,7 +87,7 @@ static bool look_at_label(const struct disk_order *order, struct disk *disk, boo
     *out_ready = label.ready;
     drop_fd(&fd);
     fd = -1;
-    return label.ready || disk_take_again(order, disk, err);
+    return label.ready || take_again(order, disk, err);
 }
 
 static bool own_device(const struct disk *disk, struct err *err)
