@@ -26,7 +26,7 @@ static json_t *answer_of(const char *text)
 
 #define MONITOR(name, address)                                                                     \
     "{'name':'" name "','public_addrs':{'addrvec':[{'type':'v2','addr':'" address "','nonce':0}]}" \
-                                                                                  "}"
+    "}"
 #define QUORUM(names)                                                                              \
     "{'quorum_names':[" names "],'monmap':{'mons':[" MONITOR("h1", "10.77.0.11:3300") "," MONITOR( \
         "h2", "[fd00::12]:3300") "," MONITOR("h3", "10.77.0.13:3300") "]}}"
