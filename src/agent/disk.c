@@ -3,9 +3,12 @@
 
 #include <string.h>
 
-char *disk_image_name(const struct vm *vm, const char *disk)
+char *disk_image_name(const struct vm *vm, const json_t *entry)
 {
-    return text_make("vm-%s-%s", vm->uuid, disk);
+    const char *image = json_string_or(entry, "image", NULL);
+
+    return image ? text_copy(image)
+                 : text_make("vm-%s-%s", vm->uuid, json_string_or(entry, "name", ""));
 }
 
 /* An open image of the datastore, closed where its scope ends. */
@@ -50,7 +53,7 @@ static bool wanted_header(const struct vm *vm, const json_t *entry, struct heade
 bool disk_check(const struct vm *vm, const json_t *entry, struct err *err)
 {
     const char *disk = json_string_or(entry, "name", "");
-    AUTO(drop_free) char *name = disk_image_name(vm, disk);
+    AUTO(drop_free) char *name = disk_image_name(vm, entry);
     AUTO(drop_opened) struct opened raw = {0};
     AUTO(drop_free) unsigned char *bytes = text_room(HEADER_SIZE, 1);
     struct header_want want;
@@ -137,7 +140,7 @@ static bool pour_locked(const struct vm *vm, const json_t *entry, struct source 
 static bool pour_into(const struct vm *vm, const json_t *entry, struct source *source,
                       struct making *making, struct err *err)
 {
-    AUTO(drop_free) char *image = disk_image_name(vm, json_string_or(entry, "name", ""));
+    AUTO(drop_free) char *image = disk_image_name(vm, entry);
     AUTO(drop_opened) struct opened raw = {0};
     const struct image_io *io = vm->agent->backend->io;
     int64_t bytes;
@@ -249,4 +252,46 @@ bool disk_pour_image(struct agent *agent, const char *vm, const char *disk, fram
     bool poured = pour_image_locked(agent, vm, disk, read, context, making, err);
     pthread_mutex_unlock(&agent->work);
     return poured;
+}
+
+/* ---- to another image ---- */
+
+static bool open_sealed(const struct vm *vm, const json_t *entry, struct opened *raw,
+                        struct secret **out_dek, struct err *err)
+{
+    AUTO(drop_free) char *name = disk_image_name(vm, entry);
+    AUTO(drop_free) unsigned char *bytes = text_room(HEADER_SIZE, 1);
+    struct header_want want;
+
+    return wanted_header(vm, entry, &want, err) && image_open(vm, name, NULL, false, raw, err) &&
+           medium_read(&raw->medium, 0, bytes, HEADER_SIZE, err) &&
+           header_open(bytes, HEADER_SIZE, &want, vm->key, out_dek, err);
+}
+
+bool disk_copy(const struct vm *vm, const json_t *from, const struct vm *next, const json_t *to,
+               uint64_t limit, const struct progress *progress, uint64_t *out_written,
+               struct err *err)
+{
+    AUTO(drop_opened) struct opened raw = {0};
+    AUTO(drop_secret) struct secret *dek = NULL;
+    AUTO(drop_source) struct source source = {0};
+    struct making making = {.progress = progress};
+    bool copied = open_sealed(vm, from, &raw, &dek, err) &&
+                  source_sealed(&raw.medium, dek, limit, &source, err) &&
+                  pour_into(next, to, &source, &making, err);
+
+    if (copied) {
+        *out_written = (uint64_t)json_integer_value(json_object_get(making.result, "written"));
+    }
+    json_decref(making.result);
+    return copied || err_add(err, "copy disk '%s'", json_string_or(from, "name", ""));
+}
+
+bool disk_bytes(const struct vm *vm, const json_t *entry, uint64_t *out, struct err *err)
+{
+    AUTO(drop_free) char *name = disk_image_name(vm, entry);
+    AUTO(drop_opened) struct opened raw = {0};
+
+    return image_open(vm, name, NULL, false, &raw, err) &&
+           source_sealed_bytes(&raw.medium, out, err);
 }

@@ -27,7 +27,18 @@ bool disk_pour_bytes(struct vm *vm, const char *disk, const struct secret *bytes
 /* The header as it lies on the datastore: policy, key, MAC and generation hold. `entry` is the
  * disk's in the VM's configuration. ERR_ABSENT: no image, or no header. */
 bool disk_check(const struct vm *vm, const json_t *entry, struct err *err);
-/* The image of a VM's disk on the datastore; the caller frees. */
-char *disk_image_name(const struct vm *vm, const char *disk);
+/* The image of a VM's disk on the datastore, as its entry in the configuration says; the caller
+ * frees. */
+char *disk_image_name(const struct vm *vm, const json_t *entry);
+/* What lies on the disk `from` of `vm` now, poured into `to`, the same disk of the same VM as it
+ * shall be: another image, another key (agent/copy.h). `out_written` are payload bytes. */
+bool disk_copy(const struct vm *vm, const json_t *from, const struct vm *next, const json_t *to,
+               uint64_t limit, const struct progress *progress, uint64_t *out_written,
+               struct err *err);
+/* Payload bytes of a disk that are allocated. */
+bool disk_bytes(const struct vm *vm, const json_t *entry, uint64_t *out, struct err *err);
+/* The raw image of a disk examined, by agent/proof.c. */
+bool disk_examine(struct vm *vm, const json_t *entry, struct blocks *plain,
+                  const struct progress *progress, struct proof_result *out, struct err *err);
 
 #endif

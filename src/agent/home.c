@@ -68,9 +68,12 @@ static bool secret_of_json(const json_t *value, struct secret **out, struct err 
 static bool pack(struct vm *vm, struct chest *home, struct err *err)
 {
     AUTO(drop_secret) struct secret *config = NULL;
-    AUTO(drop_secret) struct secret *files = NULL;
+    AUTO(drop_secret) struct secret *files = NULL, *tpm = NULL;
 
     if (!secret_of_json(vm->config, &config, err) || !chest_put(home, "config", &config, err)) {
+        return false;
+    }
+    if (vm->tpm && (!secret_copy(vm->tpm, &tpm, err) || !chest_put(home, "tpm", &tpm, err))) {
         return false;
     }
     return !vm->files ||
@@ -167,7 +170,7 @@ static bool unwrap(struct vm *vm, const struct envelope *envelope, struct secret
            err_add(err, "open the envelope of VM '%s'", vm->uuid);
 }
 
-static bool wrap_and_prove(struct vm *vm, struct err *err)
+bool home_wrap(struct vm *vm, int64_t generation, char **out_envelope, struct err *err)
 {
     AUTO(drop_envelope) struct envelope *envelope = NULL;
     AUTO(drop_secret) struct secret *again = NULL;
@@ -175,7 +178,7 @@ static bool wrap_and_prove(struct vm *vm, struct err *err)
     struct key *key = NULL;
 
     about.kek_id = vm->agent->host.provider.kek;
-    about.generation = 1;
+    about.generation = generation;
     if (!agent_key(vm->agent, &key, err) || !key_wrap(key, &about, vm->key, &envelope, err) ||
         !unwrap(vm, envelope, &again, err)) {
         return false;
@@ -184,13 +187,13 @@ static bool wrap_and_prove(struct vm *vm, struct err *err)
         return err_set(err, ERR_CLASH, "key provider '%s' gives another key back",
                        vm->agent->host.provider.name);
     }
-    vm->envelope = text_copy(envelope_text(envelope));
+    *out_envelope = text_copy(envelope_text(envelope));
     return true;
 }
 
 bool home_make(struct vm *vm, const json_t *config, struct err *err)
 {
-    if (!secret_random(VM_KEY_SIZE, &vm->key, err) || !wrap_and_prove(vm, err)) {
+    if (!secret_random(VM_KEY_SIZE, &vm->key, err) || !home_wrap(vm, 1, &vm->envelope, err)) {
         return false;
     }
     vm->config = json_deep_copy(config);
@@ -202,14 +205,17 @@ static bool unpack(struct vm *vm, const struct chest *home, struct err *err)
 {
     const struct secret *config = chest_get(home, "config");
     const struct secret *files = chest_get(home, "files");
+    const struct secret *tpm = chest_get(home, "tpm");
 
     if (!config) {
         return err_set(err, ERR_CLASH, "the home has no configuration");
     }
     json_decref(TAKE(vm->config));
     secret_free(TAKE(vm->files));
+    secret_free(TAKE(vm->tpm));
     return json_read((const char *)secret_look(config), secret_size(config), &vm->config, err) &&
-           (!files || secret_copy(files, &vm->files, err));
+           (!files || secret_copy(files, &vm->files, err)) &&
+           (!tpm || secret_copy(tpm, &vm->tpm, err));
 }
 
 static bool open_bytes(struct vm *vm, const unsigned char *bytes, size_t length, struct err *err)
@@ -268,4 +274,100 @@ bool home_prove(struct vm *vm, bool *out_encrypted, struct err *err)
     *out_encrypted =
         chest_open((const unsigned char *)bytes, length, vm->uuid, 1, vm->key, &home, &fault);
     return true;
+}
+
+/* ---- another key ---- */
+
+static bool generation_of(const struct vm *vm, int64_t *out, struct err *err)
+{
+    AUTO(drop_envelope) struct envelope *envelope = NULL;
+
+    if (!envelope_read(vm->envelope, strlen(vm->envelope), &envelope, err)) {
+        return false;
+    }
+    *out = envelope_about(envelope)->generation;
+    return true;
+}
+
+bool home_renew(struct vm *vm, struct vm *next, struct err *err)
+{
+    int64_t generation = 0;
+
+    next->agent = vm->agent;
+    memcpy(next->uuid, vm->uuid, UUID_SIZE);
+    next->config = json_deep_copy(vm->config);
+    return generation_of(vm, &generation, err) && vm_tpm(vm, &next->tpm, err) &&
+           secret_random(VM_KEY_SIZE, &next->key, err) && home_wrap(next, generation + 1, &next->envelope, err);
+}
+
+void home_discard(struct vm *next)
+{
+    secret_free(TAKE(next->key));
+    secret_free(TAKE(next->tpm));
+    json_decref(TAKE(next->config));
+    free(TAKE(next->envelope));
+    free(TAKE(next->recovery));
+}
+
+/* Whether a write whose answer was lost has landed: the home opens with the new key. */
+static bool has_landed(struct vm *next, bool *out, struct err *err)
+{
+    AUTO(drop_free) char *name = object_name(next);
+    AUTO(drop_free) char *bytes = NULL;
+    AUTO(drop_chest) struct chest *home = NULL;
+    struct store *store = NULL;
+    struct err other = {0};
+    uint64_t version = 0;
+    size_t length = 0;
+
+    if (!agent_store(next->agent, &store, err) ||
+        !next->agent->backend->objects->read(store, name, &bytes, &length, &version, err)) {
+        return false;
+    }
+    *out = chest_open((const unsigned char *)bytes, length, next->uuid, next->generation + 1,
+                      next->key, &home, &other);
+    if (*out) {
+        next->version = version;
+        next->generation++;
+    }
+    return true;
+}
+
+static bool write_next(struct vm *next, struct err *err)
+{
+    struct err away = {0};
+    bool landed = false;
+
+    if (write_home(next, next->version, err)) {
+        return true;
+    }
+    if (!has_landed(next, &landed, &away)) {
+        err->kind = ERR_AWAY;
+        return false;
+    }
+    return landed;
+}
+
+bool home_switch(struct vm *vm, struct vm *next, struct err *err)
+{
+    pthread_mutex_lock(&vm->lock);
+    next->files = vm->files;
+    next->version = vm->version;
+    next->generation = vm->generation;
+    bool stored = write_next(next, err);
+
+    next->files = NULL;
+    if (stored) {
+        json_t *config = vm->config;
+        char *envelope = vm->envelope, *recovery = vm->recovery;
+        struct secret *key = vm->key, *tpm = vm->tpm;
+
+        vm->config = next->config, vm->envelope = next->envelope, vm->recovery = next->recovery;
+        vm->key = next->key, vm->tpm = next->tpm;
+        vm->version = next->version, vm->generation = next->generation;
+        next->config = config, next->envelope = envelope, next->recovery = recovery;
+        next->key = key, next->tpm = tpm;
+    }
+    pthread_mutex_unlock(&vm->lock);
+    return stored;
 }

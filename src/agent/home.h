@@ -15,9 +15,20 @@ bool home_make(struct vm *vm, const json_t *config, struct err *err);
 bool home_load(struct vm *vm, struct err *err);
 /* ERR_CLASH: another host stored it in the meantime. */
 bool home_store(struct vm *vm, struct err *err);
+/* Another envelope around the same VM key, made and proven but not yet stored: `generation`, under
+ * the KEK that wraps now. The caller frees. */
+bool home_wrap(struct vm *vm, int64_t generation, char **out_envelope, struct err *err);
 /* The object as it lies on the datastore: a sealed home of this VM, whole under its key. What it
  * is instead is no error, but `*out_encrypted` false. */
 bool home_prove(struct vm *vm, bool *out_encrypted, struct err *err);
+/* `next` is what the VM becomes by a deep rekey: a fresh VM key, wrapped and proven, for the next
+ * generation; its configuration is a copy. Nothing is stored. The caller gives it home_discard. */
+bool home_renew(struct vm *vm, struct vm *next, struct err *err);
+/* The one moment of a deep rekey: the home under the new key, with the new configuration and the
+ * files as they are, takes the old one's place. Then the VM is what `next` was. ERR_AWAY: it cannot
+ * be told which of them is stored. */
+bool home_switch(struct vm *vm, struct vm *next, struct err *err);
+void home_discard(struct vm *next);
 /* What this host remembers of its generation goes as well. */
 bool home_forget(struct vm *vm, struct err *err);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "agent/copy.h"
 #include "agent/enrol.h"
 #include "agent/vm.h"
 
@@ -54,7 +55,7 @@ static bool keep_vm(struct vm *vm, struct err *err)
     if (started) {
         log_say(LOG_NOTICE, "VM '%s' started", json_string_or(vm->config, "name", vm->uuid));
     }
-    return vm_save_again(vm, err);
+    return vm_save_again(vm, err) && copy_sweep(vm, err);
 }
 
 /* Says once what it waits for. */

@@ -51,11 +51,11 @@ static json_t *disk_json(const char *name, const struct proof_result *result)
     return object;
 }
 
-static bool prove_disk(struct vm *vm, const json_t *entry, struct blocks *plain,
-                       const struct progress *progress, struct proof_result *out, struct err *err)
+bool disk_examine(struct vm *vm, const json_t *entry, struct blocks *plain,
+                  const struct progress *progress, struct proof_result *out, struct err *err)
 {
     const struct store_backend *backend = vm->agent->backend;
-    AUTO(drop_free) char *name = disk_image_name(vm, json_string_or(entry, "name", ""));
+    AUTO(drop_free) char *name = disk_image_name(vm, entry);
     struct store *store = NULL;
     struct medium raw = {.io = backend->io};
 
@@ -100,7 +100,7 @@ static bool prove_all(struct vm *vm, struct blocks *plain, struct making *making
     {
         struct proof_result result = {0};
 
-        if (!prove_disk(vm, entry, plain, &progress, &result, err)) {
+        if (!disk_examine(vm, entry, plain, &progress, &result, err)) {
             return err_add(err, "prove disk '%s'", json_string_or(entry, "name", ""));
         }
         all = all && result.encrypted;

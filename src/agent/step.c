@@ -25,6 +25,7 @@ const struct step_maker step_makers[] = {
     {"disk.identity", step_disk_identity},
     {"vm.start", step_vm_start},
     {"vm.stop", step_vm_stop},
+    {"vm.copy", step_vm_copy},
     {"vm.remove", step_vm_remove},
     {"store.remove", step_store_remove},
     {"provider.remove", step_provider_remove},

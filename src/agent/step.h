@@ -50,6 +50,7 @@ bool step_store_remove(struct agent *agent, struct making *making, struct err *e
 bool step_vm_seal(struct agent *agent, struct making *making, struct err *err);
 bool step_vm_start(struct agent *agent, struct making *making, struct err *err);
 bool step_vm_stop(struct agent *agent, struct making *making, struct err *err);
+bool step_vm_copy(struct agent *agent, struct making *making, struct err *err);
 bool step_vm_remove(struct agent *agent, struct making *making, struct err *err);
 bool step_disk_blank(struct agent *agent, struct making *making, struct err *err);
 bool step_disk_identity(struct agent *agent, struct making *making, struct err *err);

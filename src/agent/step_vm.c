@@ -2,6 +2,7 @@
 /* The steps of a VM: sealed, its disks poured, started, stopped, removed. */
 #include <string.h>
 
+#include "agent/copy.h"
 #include "agent/disk.h"
 #include "agent/identity.h"
 #include "agent/step.h"
@@ -152,6 +153,20 @@ bool step_vm_stop(struct agent *agent, struct making *making, struct err *err)
     struct vm *vm = NULL;
 
     return find(agent, making, &vm, err) && vm_stop(vm, &making->changed, err);
+}
+
+/* No disk of this world is faster; a larger number would not fit QEMU's. */
+#define MAX_LIMIT ((int64_t)1 << 40)
+
+bool step_vm_copy(struct agent *agent, struct making *making, struct err *err)
+{
+    int64_t limit = 0;
+    struct vm *vm = NULL;
+
+    return (!json_object_get(making->params, "limit") ||
+            json_get_integer(making->params, "limit", 0, MAX_LIMIT, &limit, err)) &&
+           find(agent, making, &vm, err) && vm_open(vm, err) &&
+           copy_vm(vm, (uint64_t)limit, making, err);
 }
 
 bool step_vm_remove(struct agent *agent, struct making *making, struct err *err)

@@ -24,6 +24,7 @@ void vm_close(struct vm *vm)
     pthread_mutex_lock(&vm->lock);
     secret_free(TAKE(vm->key));
     secret_free(TAKE(vm->files));
+    secret_free(TAKE(vm->tpm));
     pthread_mutex_unlock(&vm->lock);
 }
 

@@ -6,7 +6,7 @@
  *
  * The configuration in the home, JSON:
  *   {"name","cpus","memory","accel","network":{…},"admin":{…},"host","wanted":"off"|"running",
- *    "disks":[{"name","uuid","bytes","poured":bool}]}
+ *    "disks":[{"name","uuid","bytes","poured":bool,"image"}]}, "image" where the disk was copied
  */
 #ifndef QUOIN_AGENT_VM_H
 #define QUOIN_AGENT_VM_H
@@ -29,8 +29,11 @@ struct vm {
     uint64_t version;     /* of its object */
     json_t *config;       /* NULL before it was opened once */
     struct secret *files; /* vTPM state and firmware variables, packed; NULL: none yet */
-    atomic_bool unsaved;  /* they changed, and could not be stored yet */
+    /* Passphrase of the vTPM's state where the VM key does not give it (any more); or NULL. */
+    struct secret *tpm;
+    atomic_bool unsaved; /* they changed, and could not be stored yet */
     struct files_watch *watch;
+    bool swept;    /* what an interrupted copy left was looked for; under `work` */
     char *trouble; /* why it does not run, or NULL */
     json_t *shown; /* what status last told of it, or NULL; under the agent's `state` */
 };
@@ -64,6 +67,9 @@ bool vm_save(struct vm *vm, struct err *err);
 bool vm_save_again(struct vm *vm, struct err *err);
 /* Changes a part of the configuration, which status may be reading. Takes `value`. */
 void vm_note(struct vm *vm, json_t *part, const char *name, json_t *value);
+/* 64 hexadecimal digits: what encrypts the vTPM's state. From the VM key, or, once that key was
+ * changed, the one that the home keeps: swtpm does not encrypt its state anew. */
+bool vm_tpm(const struct vm *vm, struct secret **out, struct err *err);
 /* The entry of a disk in the configuration, borrowed; ERR_ABSENT. */
 bool vm_disk(const struct vm *vm, const char *disk, json_t **out, struct err *err);
 

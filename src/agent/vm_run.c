@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent/copy.h"
 #include "agent/disk.h"
 #include "agent/home.h"
 #include "agent/vm.h"
@@ -29,11 +30,13 @@ static void drop_start(struct start *start)
     secret_free(start->owned[DOMAIN_MAX_DISKS]);
 }
 
-/* 64 hexadecimal digits of HKDF(VM key, "tpm"): what encrypts the vTPM's state. */
-static bool tpm_passphrase(const struct vm *vm, struct secret **out, struct err *err)
+bool vm_tpm(const struct vm *vm, struct secret **out, struct err *err)
 {
     AUTO(drop_secret) struct secret *raw = NULL;
 
+    if (vm->tpm) {
+        return secret_copy(vm->tpm, out, err);
+    }
     return hkdf_derive(vm->key, SPAN_NONE, span_text("tpm"), 32, &raw, err) &&
            secret_to_hex(raw, out, err);
 }
@@ -42,7 +45,7 @@ static bool add_disk(struct vm *vm, struct store *store, json_t *disk, size_t i,
                      struct start *start, struct err *err)
 {
     const char *name = json_string_or(disk, "name", "");
-    AUTO(drop_free) char *image = disk_image_name(vm, name);
+    AUTO(drop_free) char *image = disk_image_name(vm, disk);
     struct store_attachment *attachment = &start->attachments[i];
 
     if (!json_is_true(json_object_get(disk, "poured"))) {
@@ -105,7 +108,7 @@ static bool prepare(struct vm *vm, struct start *start, struct err *err)
                                     .memory = (unsigned)memory,
                                     .bridge = bridge,
                                     .started = time(NULL)};
-    if (!tpm_passphrase(vm, &start->owned[DOMAIN_MAX_DISKS], err)) {
+    if (!vm_tpm(vm, &start->owned[DOMAIN_MAX_DISKS], err)) {
         return false;
     }
     start->keys.tpm = start->owned[DOMAIN_MAX_DISKS];
@@ -198,7 +201,7 @@ static bool fence_dead(struct vm *vm, struct err *err)
     }
     json_array_foreach(json_object_get(vm->config, "disks"), i, disk)
     {
-        AUTO(drop_free) char *image = disk_image_name(vm, json_string_or(disk, "name", ""));
+        AUTO(drop_free) char *image = disk_image_name(vm, disk);
 
         if (!backend->fence(store, image, err)) {
             return err_add(err, "fence disk '%s'", json_string_or(disk, "name", ""));
@@ -212,6 +215,9 @@ static bool start_now(struct vm *vm, struct hv *hv, enum hv_state state, struct 
     AUTO(drop_start) struct start start = {0};
     bool off = state != HV_PAUSED;
 
+    if (!off && !copy_settle(vm, hv, &off, err)) {
+        return false;
+    }
     if (off && vm->watch && !keep_files(vm, err)) {
         return false;
     }

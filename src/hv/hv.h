@@ -45,6 +45,47 @@ struct hv_keys {
  * long and must not call this room. */
 typedef void hv_changed(void *context, const char *uuid, enum hv_state state);
 
+/* A new image for a disk, whose content it is to take over. */
+struct hv_target {
+    unsigned disk;                        /* its place in the domain's disks */
+    const struct domain_storage *storage; /* as in the domain */
+    const char *source;                   /* "ds1/mgr-system-2" */
+    const struct secret *storage_key;     /* as in struct hv_keys */
+    const struct secret *key;             /* of the new image, likewise */
+    bool read_only;
+};
+
+/*
+ * Changing the images under a running VM. Who copies the content is the caller; the hypervisor adds
+ * what the guest wrote in the meantime:
+ *
+ *   track ─► (the caller copies, the guest writes) ─► add ─► catch_up … ─► pause ─► catch_up
+ *         ─► (the caller records which image is the disk) ─► turn ─► start ─► clear
+ *
+ * Until `turn` the guest's disk is the old image and nothing has been lost when any of it fails.
+ */
+struct hv_copies {
+    /* From now on it is remembered where the guest writes on a disk. Twice: from now on anew. */
+    bool (*track)(struct hv *hv, const char *uuid, unsigned disk, struct err *err);
+    /* The hypervisor opens the new image, beside the old one. There already: succeeds. */
+    bool (*add)(struct hv *hv, const char *uuid, const struct hv_target *target, struct err *err);
+    /* What was written since `track`, or since the last of these, is written to the new image as
+     * well, at most `limit` bytes a second (0: no limit). `*out_left`: bytes that the guest has
+     * written meanwhile; none while it is paused. */
+    bool (*catch_up)(struct hv *hv, const char *uuid, const struct hv_target *target,
+                     uint64_t limit, uint64_t *out_left, struct err *err);
+    /* The guest stands still, all that it wrote is on the datastore. `start` lets it go on. */
+    bool (*pause)(struct hv *hv, const char *uuid, struct err *err);
+    /* A paused guest's disk is this image from now on. ERR_ABSENT: it was never added. */
+    bool (*turn)(struct hv *hv, const char *uuid, unsigned disk, const char *source,
+                 struct err *err);
+    /* The image that a guest's disk is now; the caller frees. ERR_ABSENT: no such VM, or disk. */
+    bool (*image)(struct hv *hv, const char *uuid, unsigned disk, char **out, struct err *err);
+    /* Ends what is under way and closes every image that is no disk of the guest's. No such VM:
+     * succeeds. */
+    bool (*clear)(struct hv *hv, const char *uuid, struct err *err);
+};
+
 struct hypervisor {
     const char *type;    /* "libvirt" */
     const char *summary; /* one line for people */
@@ -65,6 +106,8 @@ struct hypervisor {
     bool (*stop)(struct hv *hv, const char *uuid, unsigned seconds, struct err *err);
     /* The plug at once. Absent when it returns, and nothing of it is left in the hypervisor. */
     bool (*destroy)(struct hv *hv, const char *uuid, struct err *err);
+
+    const struct hv_copies *copies;
 };
 
 extern const struct hypervisor *const hypervisors[]; /* ended by NULL */

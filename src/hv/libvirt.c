@@ -57,7 +57,7 @@ static bool connect(struct hv *hv, virConnectPtr *out, struct err *err)
     return true;
 }
 
-static bool connection_get(struct hv *hv, virConnectPtr *out, struct err *err)
+bool libvirt_connection(struct hv *hv, virConnectPtr *out, struct err *err)
 {
     pthread_mutex_lock(&hv->lock);
     bool good = connect(hv, out, err);
@@ -89,7 +89,7 @@ static bool libvirt_open(hv_changed *changed, void *context, struct hv **out, st
     hv = text_room(1, sizeof(*hv));
     pthread_mutex_init(&hv->lock, NULL);
     hv->events = libvirt_events_new(changed, context);
-    if (!connection_get(hv, &connection, err)) {
+    if (!libvirt_connection(hv, &connection, err)) {
         return false;
     }
     *out = TAKE(hv);
@@ -97,7 +97,7 @@ static bool libvirt_open(hv_changed *changed, void *context, struct hv **out, st
 }
 
 /* NULL when there is no such VM. */
-static bool find(virConnectPtr connection, const char *uuid, virDomainPtr *out, struct err *err)
+bool libvirt_find(virConnectPtr connection, const char *uuid, virDomainPtr *out, struct err *err)
 {
     const virError *error;
 
@@ -144,7 +144,7 @@ static bool look_at(virConnectPtr connection, const char *uuid, struct hv_look *
     int state = VIR_DOMAIN_NOSTATE;
     struct err gone = {0};
 
-    if (!find(connection, uuid, &domain, err)) {
+    if (!libvirt_find(connection, uuid, &domain, err)) {
         return false;
     }
     if (domain && virDomainGetState(domain, &state, NULL, 0) < 0) {
@@ -164,7 +164,7 @@ static bool libvirt_look(struct hv *hv, const char *uuid, struct hv_look *out, s
 {
     AUTO(drop_connection) virConnectPtr connection = NULL;
 
-    return connection_get(hv, &connection, err) && look_at(connection, uuid, out, err);
+    return libvirt_connection(hv, &connection, err) && look_at(connection, uuid, out, err);
 }
 
 static bool check_host(struct err *err)
@@ -183,7 +183,7 @@ static bool resume(virConnectPtr connection, const char *uuid, struct err *err)
 {
     AUTO(drop_domain) virDomainPtr domain = NULL;
 
-    if (!find(connection, uuid, &domain, err)) {
+    if (!libvirt_find(connection, uuid, &domain, err)) {
         return false;
     }
     return (domain && virDomainResume(domain) == 0) || libvirt_err(err, "resume it");
@@ -215,7 +215,8 @@ static bool libvirt_start(struct hv *hv, const struct domain *domain, const stru
     struct hv_look now;
     bool good;
 
-    if (!connection_get(hv, &connection, err) || !look_at(connection, domain->uuid, &now, err)) {
+    if (!libvirt_connection(hv, &connection, err) ||
+        !look_at(connection, domain->uuid, &now, err)) {
         return false;
     }
     switch (now.state) {
@@ -240,7 +241,7 @@ static bool pull_plug(virConnectPtr connection, const char *uuid, struct err *er
     AUTO(drop_domain) virDomainPtr domain = NULL;
     struct hv_look now;
 
-    if (!find(connection, uuid, &domain, err)) {
+    if (!libvirt_find(connection, uuid, &domain, err)) {
         return false;
     }
     if (domain && virDomainDestroyFlags(domain, VIR_DOMAIN_DESTROY_DEFAULT) < 0) {
@@ -267,7 +268,7 @@ static bool press_button(virConnectPtr connection, const char *uuid, unsigned se
     for (;;) {
         AUTO(drop_domain) virDomainPtr domain = NULL;
 
-        if (!find(connection, uuid, &domain, err)) {
+        if (!libvirt_find(connection, uuid, &domain, err)) {
             return false;
         }
         if (!domain || clock_ms() / 1000 >= end) {
@@ -284,8 +285,8 @@ static bool libvirt_stop(struct hv *hv, const char *uuid, unsigned seconds, stru
 {
     AUTO(drop_connection) virConnectPtr connection = NULL;
 
-    return (connection_get(hv, &connection, err) && press_button(connection, uuid, seconds, err) &&
-            pull_plug(connection, uuid, err)) ||
+    return (libvirt_connection(hv, &connection, err) &&
+            press_button(connection, uuid, seconds, err) && pull_plug(connection, uuid, err)) ||
            err_add(err, "stop virtual machine %s", uuid);
 }
 
@@ -293,7 +294,7 @@ static bool libvirt_destroy(struct hv *hv, const char *uuid, struct err *err)
 {
     AUTO(drop_connection) virConnectPtr connection = NULL;
 
-    return (connection_get(hv, &connection, err) && pull_plug(connection, uuid, err)) ||
+    return (libvirt_connection(hv, &connection, err) && pull_plug(connection, uuid, err)) ||
            err_add(err, "destroy virtual machine %s", uuid);
 }
 
@@ -306,4 +307,5 @@ const struct hypervisor hypervisor_libvirt = {
     .start = libvirt_start,
     .stop = libvirt_stop,
     .destroy = libvirt_destroy,
+    .copies = &libvirt_copies,
 };

@@ -34,4 +34,20 @@ bool libvirt_secrets_set(virConnectPtr connection, const struct domain *domain,
 /* Makes libvirt forget all keys of this VM; none there succeeds. */
 bool libvirt_secrets_forget(virConnectPtr connection, const char *uuid, struct err *err);
 
+/* libvirt.c: a new reference to the connection; the VM, or NULL when there is no such one. */
+bool libvirt_connection(struct hv *hv, virConnectPtr *out, struct err *err);
+bool libvirt_find(virConnectPtr connection, const char *uuid, virDomainPtr *out, struct err *err);
+
+/* libvirt_monitor.c: QEMU's own monitor (QMP) by way of libvirt. `arguments` is taken, NULL: none.
+ * `out` (may be NULL) is what it returned. ERR_ABSENT: QEMU knows no such thing. */
+bool libvirt_monitor(virDomainPtr domain, const char *command, json_t *arguments, json_t **out,
+                     struct err *err);
+/* Hands QEMU a secret under `id`, encrypted under the key that libvirt shares with this QEMU: no
+ * secret is in what is said. There already: replaced. */
+bool libvirt_monitor_secret(virDomainPtr domain, const char *id, const struct secret *secret,
+                            struct err *err);
+/* The storage user's key as bytes, out of base64. ERR_INPUT. */
+bool libvirt_storage_bytes(const struct secret *text, struct secret **out, struct err *err);
+extern const struct hv_copies libvirt_copies;
+
 #endif

@@ -27,7 +27,7 @@ static bool check_key(const struct secret *key, const char *name, struct err *er
 }
 
 /* Base64 (RFC 4648 section 4); libvirt wants the bytes and encodes them again. */
-static bool storage_bytes(const struct secret *text, struct secret **out, struct err *err)
+bool libvirt_storage_bytes(const struct secret *text, struct secret **out, struct err *err)
 {
     AUTO(drop_secret) struct secret *bytes = NULL;
     size_t size = text ? secret_size(text) : 0;
@@ -66,7 +66,8 @@ bool libvirt_secrets_set(virConnectPtr connection, const struct domain *domain,
                          const struct hv_keys *keys, struct err *err)
 {
     AUTO(drop_secret) struct secret *storage = NULL;
-    bool good = storage_bytes(keys->storage, &storage, err) && check_key(keys->tpm, "TPM", err);
+    bool good =
+        libvirt_storage_bytes(keys->storage, &storage, err) && check_key(keys->tpm, "TPM", err);
 
     for (size_t i = 0; good && i < domain->disk_count; i++) {
         good = check_key(keys->disks[i], domain->disks[i].name, err);

@@ -13,6 +13,7 @@
 #include "seal/pour.h"
 #include "seal/proof.h"
 #include "seal/source.h"
+#include "seal/source_sealed.h"
 #include "seal/xts.h"
 
 #endif

@@ -18,6 +18,7 @@ void fake_hv_power_cut(void)
 {
     secret_free(TAKE(files));
     watcher = NULL;
+    fake_copies_begin(NULL, NULL);
     fake_hv = (struct fake_hv){.state = HV_ABSENT};
 }
 
@@ -143,6 +144,9 @@ static bool fake_start(struct hv *hv, const struct domain *domain, const struct 
         }
         fake_hv.read_only += domain->disks[i].read_only ? 1 : 0;
     }
+    if (fake_hv.state == HV_ABSENT) {
+        fake_copies_begin(domain, keys);
+    }
     memcpy(fake_hv.uuid, domain->uuid, UUID_SIZE);
     fake_hv.disks = domain->disk_count;
     fake_hv.state = HV_RUNNING;
@@ -167,7 +171,8 @@ static bool fake_stop(struct hv *hv, const char *uuid, unsigned seconds, struct 
 }
 
 static const struct hypervisor fake = {
-    "fake", "one VM", fake_open, fake_close, fake_look, fake_start, fake_stop, fake_destroy,
+    "fake",     "one VM",  fake_open,    fake_close,   fake_look,
+    fake_start, fake_stop, fake_destroy, &fake_copies,
 };
 
 const struct hypervisor *const hypervisors[] = {&fake, NULL};

@@ -111,8 +111,8 @@ static bool image_list(struct store *store, json_t **out, struct err *err)
 }
 
 /* The data key in the header of the file, which the passphrase opens. */
-static bool data_key(const char *path, const struct secret *passphrase, struct secret **out,
-                     struct err *err)
+bool fake_store_key(const char *path, const struct secret *passphrase, struct secret **out,
+                    struct err *err)
 {
     AUTO(drop_secret) struct secret *key = NULL;
     struct crypt_device *device = NULL;
@@ -145,7 +145,7 @@ static bool open_view(const char *path, const struct secret *passphrase, struct 
         i++;
     }
     assert_true(i < MAX_VIEWS);
-    if (!data_key(path, passphrase, &key, err) ||
+    if (!fake_store_key(path, passphrase, &key, err) ||
         !file_image_decrypted(&medium, key, &views[i].view, err)) {
         return false;
     }
@@ -411,7 +411,7 @@ static bool fake_look(const struct store_conf *conf, struct store_health *out, s
     (void)err;
     *out = (struct store_health){
         .state = fake_store.away || !fake_store.begun ? STORE_AWAY : STORE_OK,
-        .bytes_total = 1000,
+        .bytes_total = fake_store.small ? 1000 : (uint64_t)1 << 40,
         .bytes_used = 10,
         .disks_up = fake_store.disk ? 1 : 0,
         .clean = fake_store.pool,

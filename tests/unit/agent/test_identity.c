@@ -140,7 +140,7 @@ static void the_identity_disk_holds_the_document(void **state)
     make_vm();
     (void)step_do("disk.identity", this_vm());
     struct vm *vm = vm_here("mgr");
-    AUTO(drop_free) char *name = disk_image_name(vm, "identity");
+    AUTO(drop_free) char *name = disk_image("identity");
 
     assert_true(vm_disk(vm, "identity", &entry, &err));
     assert_int_equal(json_integer_value(json_object_get(entry, "bytes")), 16 * MIB);

@@ -64,7 +64,7 @@ static void no_plain_block_lies_on_the_datastore(void **state)
 
     (void)state;
     make_poured();
-    AUTO(drop_free) char *name = disk_image_name(vm_here("mgr"), "system");
+    AUTO(drop_free) char *name = disk_image("system");
     AUTO(drop_free) char *path = fake_store_image(name);
 
     assert_true(file_read(path, 64 * MIB, &bytes, &length, &err));
@@ -155,7 +155,7 @@ static void a_disk_that_was_poured_is_never_poured_again(void **state)
 
     (void)state;
     make_poured();
-    AUTO(drop_free) char *name = disk_image_name(vm_here("mgr"), "system");
+    AUTO(drop_free) char *name = disk_image("system");
     AUTO(drop_free) char *path = fake_store_image(name);
 
     assert_true(file_remove(path, &err));
@@ -251,7 +251,7 @@ static void the_proof_finds_a_plain_block(void **state)
 
     (void)state;
     make_poured();
-    AUTO(drop_free) char *name = disk_image_name(vm_here("mgr"), "system");
+    AUTO(drop_free) char *name = disk_image("system");
     AUTO(drop_free) char *path = fake_store_image(name);
     AUTO(drop_fd) int fd = open(path, O_RDWR | O_CLOEXEC);
 

@@ -33,7 +33,7 @@ static void put_home(const char *name, const char *bytes, size_t length)
 
 static char *image_path(const char *disk)
 {
-    AUTO(drop_free) char *name = disk_image_name(vm_here("mgr"), disk);
+    AUTO(drop_free) char *name = disk_image(disk);
 
     return fake_store_image(name);
 }

@@ -281,10 +281,20 @@ unsigned char *image_plain(void)
     return plain;
 }
 
+char *disk_image(const char *disk)
+{
+    struct vm *vm = vm_here("mgr");
+    json_t *entry = NULL;
+    struct err err = {0};
+
+    assert_true(vm_open(vm, &err) && vm_disk(vm, disk, &entry, &err));
+    return disk_image_name(vm, entry);
+}
+
 unsigned char *system_plain(void)
 {
     struct vm *vm = vm_here("mgr");
-    AUTO(drop_free) char *name = disk_image_name(vm, "system");
+    AUTO(drop_free) char *name = disk_image("system");
     AUTO(drop_secret) struct secret *passphrase = NULL;
     unsigned char *plain = text_room(1, DISK_BYTES);
     struct medium medium = {.io = stores[0]->io};

@@ -28,6 +28,7 @@ struct fake_store {
     bool holes;             /* they hold */
     bool away;              /* nothing answers */
     bool full;              /* objects cannot be written */
+    bool small;             /* no room for another image */
     /* --- of several hosts --- */
     char joined[64];  /* who joined last, with the datastore's keys */
     size_t monitors;  /* that the settings name, as they were settled last */
@@ -36,6 +37,9 @@ struct fake_store {
     char left[64];    /* who left last */
 };
 extern struct fake_store fake_store;
+/* The data key in the header of the file, which the passphrase opens. */
+bool fake_store_key(const char *path, const struct secret *passphrase, struct secret **out,
+                    struct err *err);
 void fake_store_begin(const char *folder);
 /* The file of an image, of an object; the caller frees. */
 char *fake_store_image(const char *name);
@@ -59,8 +63,18 @@ struct fake_hv {
     enum hv_state state;
     unsigned starts;
     size_t disks, read_only;
+    /* Changing the images under it (fake_copies.c). */
+    bool writes;          /* the guest writes all the time */
+    unsigned written;     /* how often it did */
+    unsigned char *model; /* what its first disk must hold, or NULL */
+    unsigned calls;       /* of these functions */
+    unsigned fail_at;     /* the so manieth call fails; 0: none */
+    bool dies;            /* and the VM with it */
 };
 extern struct fake_hv fake_hv;
+extern const struct hv_copies fake_copies;
+/* A VM starts with these; NULL: it is gone. */
+void fake_copies_begin(const struct domain *domain, const struct hv_keys *keys);
 void fake_hv_power_cut(void);
 /* The VM writes its files, and whoever watches them is told. */
 void fake_hv_write(const char *text);
@@ -119,6 +133,9 @@ json_t *this_vm(void);
 json_t *this_disk(const char *disk);
 const char *vm_uuid(const char *name);
 struct vm *vm_here(const char *name);
+
+/* The image of a disk of the VM "mgr"; the caller frees. */
+char *disk_image(const char *disk);
 
 /* ---- the image ---- */
 enum harm { HARM_NONE, HARM_BROKEN, HARM_SHORT, HARM_DIGEST };
