@@ -211,11 +211,11 @@ static bool add_bytes(struct copy *copy, struct err *err)
 static bool has_room(const struct copy *copy, struct err *err)
 {
     const struct agent *agent = copy->vm->agent;
-    struct store_monitor monitor;
-    const struct store_conf conf = agent_store_conf(agent, &monitor);
+    struct store_monitor monitors[STORE_MAX_MONITORS];
+    const struct store_conf conf = host_store_conf(&agent->host, monitors);
     struct store_health health = {0};
     bool looked = agent->backend->look(&conf, &health, err);
-    uint64_t copies = agent->host.store_replicas > 0 ? (uint64_t)agent->host.store_replicas : 1;
+    uint64_t copies = health.copies > 0 ? health.copies : 1;
     uint64_t need = copy->bytes * copies + health.bytes_total / 100 * FREE_PERCENT;
     uint64_t room = health.bytes_total - health.bytes_used;
 
