@@ -26,6 +26,8 @@ struct cli {
     const char *output;        /* --output FILE, or NULL */
     const char *ca;            /* --ca FILE, or NULL */
     const char *password_file; /* --password-file FILE, or NULL */
+    bool deep;                 /* --deep */
+    const char *limit;         /* --limit RATE, or NULL */
     int count;                 /* words after the verb */
     char **words;
     int exit;  /* the exit code when the verb succeeds; 0 unless it says otherwise */
@@ -63,6 +65,9 @@ bool verb_host_add(struct cli *cli, struct err *err);
 bool verb_host_remove(struct cli *cli, struct err *err);
 bool verb_host_replace(struct cli *cli, struct err *err);
 bool verb_key_list(struct cli *cli, struct err *err);
+/* What `key rotate --deep` does. */
+bool verb_key_deep(struct cli *cli, struct err *err);
+bool verb_key_rotate(struct cli *cli, struct err *err);
 bool verb_key_backup(struct cli *cli, struct err *err);
 bool verb_key_recover(struct cli *cli, struct err *err);
 

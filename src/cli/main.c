@@ -17,6 +17,8 @@ enum {
     OPT_DETAIL,
     OPT_DRY,
     OPT_WITH,
+    OPT_DEEP,
+    OPT_LIMIT,
     OPT_VERSION
 };
 
@@ -45,6 +47,8 @@ static const struct cli_option {
     {"ca", OPT_CA, "FILE", "write the cluster CA's certificate to this file", false},
     {"password-file", OPT_PASSWORD, "FILE", "the password, in a file that only you can read",
      false},
+    {"deep", OPT_DEEP, NULL, "other VM and data keys: all data encrypted anew", false},
+    {"limit", OPT_LIMIT, "RATE", "at most so many bytes a second: 50M", false},
 };
 
 static bool takes(const struct verb *verb, const struct cli_option *option)
@@ -133,6 +137,12 @@ static bool set_option(struct cli *cli, int letter, struct err *err)
         return true;
     case OPT_DETAIL:
         cli->detail = true;
+        return true;
+    case OPT_DEEP:
+        cli->deep = true;
+        return true;
+    case OPT_LIMIT:
+        cli->limit = optarg;
         return true;
     case OPT_OFFLINE:
         cli->offline = true;

@@ -27,5 +27,7 @@ const struct verb verbs[] = {
     {"key backup", "", "Fetch a backup of the native key provider", "file,password-file", 0, 0,
      verb_key_backup},
     {"key recover", "", "Put such a backup back", "file,password-file", 0, 0, verb_key_recover},
+    {"key rotate", "", "Change the keys while the VMs run", "deep,dry-run,limit", 0, 0,
+     verb_key_rotate},
     {0},
 };
