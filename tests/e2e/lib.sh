@@ -85,6 +85,11 @@ on() {
     "$top/lab/lab" exec "$@"
 }
 
+# The image of a disk of the manager's: the generation of its keys may stand behind its name.
+disk_image() {
+    on h1 rbd --id quoin ls ds1 | grep -E -- "^vm-.*-$1(-[0-9]+)?\$"
+}
+
 q() {
     "$quoin" --state "$state" "$@"
 }
