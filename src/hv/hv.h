@@ -86,6 +86,36 @@ struct hv_copies {
     bool (*clear)(struct hv *hv, const char *uuid, struct err *err);
 };
 
+/* Another host, as a VM is sent to it. */
+struct hv_peer {
+    const char *address; /* IPv4, IPv6 or a name that its certificate bears */
+    /* In memory: ca-cert.pem, server-cert.pem, server-key.pem, client-cert.pem, client-key.pem for
+     * QEMU, cacert.pem, clientcert.pem, clientkey.pem for libvirt. */
+    const char *certificates;
+};
+
+/*
+ * A running VM goes to another host, its disks shared, with its memory, its vTPM's state and its
+ * firmware variables; all of that by TLS between the two hosts' certificates, never in clear.
+ *
+ *   there: files_put (nothing), expect ─► here: send ─► there: files_watch_start, forget
+ *
+ * Until `send` succeeds it runs here and only here; afterwards there and only there.
+ */
+struct hv_moves {
+    /* This host has what its hypervisor asks for when the VM comes: the keys. Twice is safe.
+     * ERR_INPUT, ERR_SYSTEM as `start`; ERR_CLASH: it runs here. */
+    bool (*expect)(struct hv *hv, const struct domain *domain, const struct hv_keys *keys,
+                   struct err *err);
+    /* The keys are forgotten again, whether it came or not. */
+    bool (*forget)(struct hv *hv, const char *uuid, struct err *err);
+    /* `domain` is what it is there: its disks are the images that it has now, which the VM's own
+     * description may not say (hv_copies). Gone from here when it returns true. ERR_ABSENT: it does
+     * not run here; ERR_AWAY: the peer's hypervisor does not answer. */
+    bool (*send)(struct hv *hv, const struct domain *domain, const struct hv_peer *peer,
+                 struct err *err);
+};
+
 struct hypervisor {
     const char *type;    /* "libvirt" */
     const char *summary; /* one line for people */
@@ -108,6 +138,7 @@ struct hypervisor {
     bool (*destroy)(struct hv *hv, const char *uuid, struct err *err);
 
     const struct hv_copies *copies;
+    const struct hv_moves *moves;
 };
 
 extern const struct hypervisor *const hypervisors[]; /* ended by NULL */

@@ -167,7 +167,7 @@ static bool libvirt_look(struct hv *hv, const char *uuid, struct hv_look *out, s
     return libvirt_connection(hv, &connection, err) && look_at(connection, uuid, out, err);
 }
 
-static bool check_host(struct err *err)
+bool libvirt_check_host(struct err *err)
 {
     struct statfs is;
 
@@ -197,7 +197,7 @@ static bool create(virConnectPtr connection, const struct domain *domain,
     struct err ignored = {0};
     bool good;
 
-    if (!check_host(err) || !domain_xml(domain, &xml, err)) {
+    if (!libvirt_check_host(err) || !domain_xml(domain, &xml, err)) {
         return false;
     }
     good = libvirt_secrets_set(connection, domain, keys, err);
@@ -308,4 +308,5 @@ const struct hypervisor hypervisor_libvirt = {
     .stop = libvirt_stop,
     .destroy = libvirt_destroy,
     .copies = &libvirt_copies,
+    .moves = &libvirt_moves,
 };

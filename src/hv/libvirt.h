@@ -49,5 +49,8 @@ bool libvirt_monitor_secret(virDomainPtr domain, const char *id, const struct se
 /* The storage user's key as bytes, out of base64. ERR_INPUT. */
 bool libvirt_storage_bytes(const struct secret *text, struct secret **out, struct err *err);
 extern const struct hv_copies libvirt_copies;
+extern const struct hv_moves libvirt_moves;
+/* libvirt.c: libvirt's folder of keys lies in memory. ERR_SYSTEM, with a remedy. */
+bool libvirt_check_host(struct err *err);
 
 #endif

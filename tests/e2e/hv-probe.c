@@ -7,6 +7,9 @@
  *   hv-probe start UUID NAME FOLDER HOST     TCG, one CPU, 256 MiB; HOST:3300 is the monitor
  *   hv-probe stop UUID SECONDS | destroy UUID
  *   hv-probe put UUID [FILE] | gather UUID FILE | clear UUID
+ *   hv-probe expect UUID NAME FOLDER HOST    as start, for one that is to come
+ *   hv-probe send UUID NAME ADDRESS HOST     to the host there; certificates in /run/quoin-test/pki
+ *   hv-probe forget UUID                     the keys again
  *   hv-probe watch UUID SECONDS              a line for each change of state or files; then look
  */
 #include <fcntl.h>
@@ -51,37 +54,79 @@ static bool read_key(const char *folder, const char *name, struct secret **out, 
     return secret_read_file(path, 4096, true, out, err);
 }
 
-static bool probe_start(struct hv *hv, char **words, struct err *err)
+static void describe(char **words, const char *hosts, char *sources[], struct domain *out)
+{
+    *out = (struct domain){.uuid = words[0],
+                           .name = words[1],
+                           .cpus = 1,
+                           .memory = 256,
+                           .bridge = "br0",
+                           .started = time(NULL),
+                           .storage = {"rbd", "quoin", "/etc/ceph/ceph.conf", hosts},
+                           .disk_count = COUNT_OF(disk_names)};
+    for (size_t i = 0; i < COUNT_OF(disk_names); i++) {
+        sources[i] = text_make("ds1/%s-%s", words[1], disk_names[i]);
+        out->disks[i] = (struct domain_disk){disk_names[i], sources[i], i == 2};
+    }
+}
+
+static bool probe_send(struct hv *hv, char **words, struct err *err)
+{
+    AUTO(drop_free) char *hosts = text_make("%s:3300", words[3]);
+    const struct hv_peer peer = {words[2], "/run/quoin-test/pki"};
+    char *sources[COUNT_OF(disk_names)];
+    struct domain domain;
+
+    describe(words, hosts, sources, &domain);
+    bool sent = hypervisors[0]->moves->send(hv, &domain, &peer, err);
+
+    for (size_t i = 0; i < COUNT_OF(disk_names); i++) {
+        free(sources[i]);
+    }
+    return sent;
+}
+
+static bool probe_forget(struct hv *hv, char **words, struct err *err)
+{
+    return hypervisors[0]->moves->forget(hv, words[0], err);
+}
+
+static bool with_keys(struct hv *hv, char **words,
+                      bool (*use)(struct hv *hv, const struct domain *domain,
+                                  const struct hv_keys *keys, struct err *err),
+                      struct err *err)
 {
     AUTO(drop_free) char *hosts = text_make("%s:3300", words[3]);
     AUTO(drop_secret) struct secret *storage = NULL, *tpm = NULL;
     struct secret *keys[COUNT_OF(disk_names)] = {NULL};
     char *sources[COUNT_OF(disk_names)];
-    struct domain domain = {.uuid = words[0],
-                            .name = words[1],
-                            .cpus = 1,
-                            .memory = 256,
-                            .bridge = "br0",
-                            .started = time(NULL),
-                            .storage = {"rbd", "quoin", "/etc/ceph/ceph.conf", hosts},
-                            .disk_count = COUNT_OF(disk_names)};
+    struct domain domain;
     struct hv_keys given = {0};
     bool good = read_key(words[2], "ceph", &storage, err) && read_key(words[2], "tpm", &tpm, err);
 
+    describe(words, hosts, sources, &domain);
     given.storage = storage;
     given.tpm = tpm;
     for (size_t i = 0; i < COUNT_OF(disk_names); i++) {
-        sources[i] = text_make("ds1/%s-%s", words[1], disk_names[i]);
-        domain.disks[i] = (struct domain_disk){disk_names[i], sources[i], i == 2};
         good = good && read_key(words[2], disk_names[i], &keys[i], err);
         given.disks[i] = keys[i];
     }
-    good = good && hypervisors[0]->start(hv, &domain, &given, err);
+    good = good && use(hv, &domain, &given, err);
     for (size_t i = 0; i < COUNT_OF(disk_names); i++) {
         free(sources[i]);
         secret_free(keys[i]);
     }
     return good;
+}
+
+static bool probe_start(struct hv *hv, char **words, struct err *err)
+{
+    return with_keys(hv, words, hypervisors[0]->start, err);
+}
+
+static bool probe_expect(struct hv *hv, char **words, struct err *err)
+{
+    return with_keys(hv, words, hypervisors[0]->moves->expect, err);
 }
 
 static bool probe_stop(struct hv *hv, char **words, struct err *err)
@@ -143,7 +188,8 @@ static const struct {
 } verbs[] = {
     {"look", 1, probe_look},   {"start", 4, probe_start},     {"stop", 2, probe_stop},
     {"put", 1, probe_put},     {"destroy", 1, probe_destroy}, {"gather", 2, probe_gather},
-    {"clear", 1, probe_clear}, {"watch", 2, probe_watch},
+    {"clear", 1, probe_clear}, {"watch", 2, probe_watch},     {"expect", 4, probe_expect},
+    {"send", 4, probe_send},   {"forget", 1, probe_forget},
 };
 
 int main(int count, char **words)

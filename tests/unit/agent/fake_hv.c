@@ -172,7 +172,7 @@ static bool fake_stop(struct hv *hv, const char *uuid, unsigned seconds, struct 
 
 static const struct hypervisor fake = {
     "fake",     "one VM",  fake_open,    fake_close,   fake_look,
-    fake_start, fake_stop, fake_destroy, &fake_copies,
+    fake_start, fake_stop, fake_destroy, &fake_copies, NULL,
 };
 
 const struct hypervisor *const hypervisors[] = {&fake, NULL};
