@@ -26,6 +26,7 @@ bool verb_plan(struct cli *cli, struct err *err)
     }
     (void)state_open(folder, session.blueprint->cluster, false, &session.state, &none);
     session.deploy.state = session.state;
+    session.deploy.may_miss = true;
     if (!deploy_look(&session.deploy, false, &session.findings, err)) {
         return false;
     }

@@ -46,8 +46,7 @@ static bool ask_lead(struct joining *joining, const char *kind, json_t *params, 
     return made;
 }
 
-/* One that is older or newer speaks other words: it is told by name before anything is asked. */
-static bool check_version(const json_t *said, const char *host, struct err *err)
+bool join_version(const json_t *said, const char *host, struct err *err)
 {
     const char *version = json_string_or(said, "version", "unknown");
 
@@ -71,7 +70,7 @@ static bool enrol(struct joining *joining, size_t number, char **out_certificate
 
     if (!ask(joining, number, "agent.request",
              json_pack("{s:s}", "tpm", ask_tpm_word(joining->deploy->blueprint)), &asked, err) ||
-        !check_version(asked, step->host, err) ||
+        !join_version(asked, step->host, err) ||
         !json_get_string(asked, "request", CERTIFICATE_MAX, &request, err)) {
         return false;
     }

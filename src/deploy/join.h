@@ -15,6 +15,9 @@ bool join_hosts(struct deploy *deploy, const struct step *steps, size_t count, s
 /* Who should have a monitor: of the hosts that are in (`in`, one for each host) or have one, the
  * first one, three or five. [{"host","address"}]; a new reference. Pure. */
 json_t *join_monitors(const struct blueprint *blueprint, const bool *in, const json_t *datastore);
+/* What an agent says of itself, {"version"}: one that is older or newer than this program speaks
+ * other words, and is refused by its host's name before more is asked. Pure. */
+bool join_version(const json_t *said, const char *host, struct err *err);
 /* The monitors of the datastore become those without `host` (NULL: nobody is taken out), on every
  * host that answers, one by one. */
 bool join_settle(struct deploy *deploy, const char *without, struct err *err);

@@ -82,16 +82,33 @@ static void undo_all_vms(struct deploy *deploy, struct undoing *hosts, size_t co
     }
 }
 
-/* `leave`: of several hosts, none asks the datastore any more, which is going on all of them. */
+/* One step on every host. `leave`: of several hosts, none asks the datastore any more, which is
+ * going on all of them. */
+struct everywhere {
+    struct deploy *deploy;
+    struct undoing *hosts;
+    const char *kind;
+    bool leave;
+};
+
+static void undo_one(void *context, size_t number)
+{
+    const struct everywhere *all = context;
+    struct undoing *host = &all->hosts[number];
+
+    if (host->status && host->err.kind == ERR_NONE) {
+        (void)undo_step(all->deploy, host->remote, all->kind, NULL,
+                        all->leave ? json_pack("{s:b}", "leave", 1) : NULL, &host->err);
+    }
+}
+
+/* Side by side: an agent whose datastore has gone on the others would wait for it in vain first. */
 static void undo_everywhere(struct deploy *deploy, struct undoing *hosts, size_t count,
                             const char *kind, bool leave)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (hosts[i].status && hosts[i].err.kind == ERR_NONE) {
-            (void)undo_step(deploy, hosts[i].remote, kind, NULL,
-                            leave ? json_pack("{s:b}", "leave", 1) : NULL, &hosts[i].err);
-        }
-    }
+    struct everywhere all = {deploy, hosts, kind, leave};
+
+    side_by_side(count, SIDE_HOSTS, undo_one, &all);
 }
 
 static bool undo_hosts(struct deploy *deploy, struct undoing *hosts, size_t count, struct err *err)

@@ -89,11 +89,28 @@ static void hosts_that_were_left_out_are_named_and_the_exit_code_is_6(void **sta
     assert_non_null(strstr(err.what, "no permission"));
 }
 
+static void an_agent_of_another_version_is_refused_by_its_hosts_name(void **state)
+{
+    AUTO(drop_json) json_t *same = json_pack("{s:s}", "version", QUOIN_VERSION);
+    AUTO(drop_json) json_t *older = json_pack("{s:s}", "version", "0.0.9");
+    AUTO(drop_json) json_t *none = json_object();
+    struct err err = {0};
+
+    (void)state;
+    assert_true(join_version(same, "h2", &err));
+    assert_false(join_version(older, "h2", &err));
+    assert_int_equal(err.kind, ERR_CLASH);
+    assert_non_null(strstr(err.what, "'h2'"));
+    assert_non_null(strstr(err.what, "0.0.9"));
+    assert_false(join_version(none, "h2", &err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_one_three_or_five_hosts_have_monitors),
         cmocka_unit_test(one_that_is_away_keeps_its_monitor),
+        cmocka_unit_test(an_agent_of_another_version_is_refused_by_its_hosts_name),
         cmocka_unit_test(hosts_that_were_left_out_are_named_and_the_exit_code_is_6),
     };
 
