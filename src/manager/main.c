@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #include "manager/setup.h"
 
 #define HTTPS_PORT 443u
+/* Threads wait more than they allocate: else each of a hundred keeps memory of its own. */
+#define ARENAS 2
 
 enum {
     OPT_SETUP = 256,
@@ -159,6 +162,7 @@ int main(int argc, char **argv)
     struct asked asked = {.conf = {.port = HTTPS_PORT}};
     struct err err = {0};
 
+    (void)mallopt(M_ARENA_MAX, ARENAS);
     log_begin("quoin-manager", LOG_INFO);
     if (!secret_guard_process(&err) || !read_options(argc, argv, &asked, &err)) {
         log_err(&err);
