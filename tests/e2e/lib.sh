@@ -59,6 +59,11 @@ exits() {
     printf '%s\n' "$said" > "$work/said"
 }
 
+# refused COMMAND…: the command fails, for `holds`.
+refused() {
+    ! "$@"
+}
+
 # says NAME PATTERN: what the last `exits` said matches.
 says() {
     if grep -qE -- "$2" "$work/said"; then
