@@ -9,7 +9,6 @@
 #include "base/secret_open.h"
 #include "base/text.h"
 #include "key/ecdh.h"
-#include "key/jwe.h"
 
 struct envelope {
     struct jwe *jwe;
@@ -120,7 +119,7 @@ static bool seal_agreed(const char *public_key, json_t *header, const struct sec
 }
 
 /* Exactly one of `kek` and `public_key`. */
-static bool seal(const struct secret *kek, const char *public_key,
+static bool seal(const struct jwe_kek *kek, const char *public_key,
                  const struct envelope_about *about, const struct secret *secret,
                  struct envelope **out, struct err *err)
 {
@@ -138,13 +137,21 @@ static bool seal(const struct secret *kek, const char *public_key,
                        ENVELOPE_MAX_SECRET, secret_size(secret));
     }
     header = header_of(&full);
-    return (kek ? jwe_seal(header, kek, secret, &json, err)
+    return (kek ? jwe_seal_by(header, kek, secret, &json, err)
                 : seal_agreed(public_key, header, secret, &json, err)) &&
            envelope_of_json(json, out, err);
 }
 
 bool envelope_seal(const struct secret *kek, const struct envelope_about *about,
                    const struct secret *secret, struct envelope **out, struct err *err)
+{
+    const struct jwe_kek at_hand = jwe_kek_of(kek);
+
+    return seal(&at_hand, NULL, about, secret, out, err);
+}
+
+bool envelope_seal_at(const struct jwe_kek *kek, const struct envelope_about *about,
+                      const struct secret *secret, struct envelope **out, struct err *err)
 {
     return seal(kek, NULL, about, secret, out, err);
 }
@@ -155,13 +162,15 @@ bool envelope_seal_to(const char *public_key, const struct envelope_about *about
     return seal(NULL, public_key, about, secret, out, err);
 }
 
-/* {"alg","enc","kid","quoin"}, with "epk" after an agreement, and nothing else. */
-static bool read_outer(const json_t *header, bool agreed, struct envelope_about *about,
+/* {"alg","enc","kid","quoin"}, with "epk" after an agreement, "iv" and "tag" of A256GCMKW, and
+ * nothing else. */
+static bool read_outer(const struct jwe *jwe, bool agreed, struct envelope_about *about,
                        const json_t **out_quoin, struct err *err)
 {
-    const json_t *epk = NULL;
+    const json_t *header = jwe->header, *epk = NULL;
+    size_t more = jwe->key.alg == JWE_A256GCMKW ? 2 : agreed ? 1 : 0;
 
-    if (json_object_size(header) != (agreed ? 5 : 4) ||
+    if (json_object_size(header) != 4 + more ||
         (agreed && !json_get_object(header, "epk", &epk, err))) {
         return err_set(err, ERR_INPUT, "an envelope's header has alg, enc, kid and quoin only");
     }
@@ -169,12 +178,12 @@ static bool read_outer(const json_t *header, bool agreed, struct envelope_about 
            json_get_object(header, "quoin", out_quoin, err);
 }
 
-static bool read_about(const json_t *header, bool agreed, struct envelope_about *about,
+static bool read_about(const struct jwe *jwe, bool agreed, struct envelope_about *about,
                        struct err *err)
 {
     const json_t *quoin = NULL, *provider = NULL;
 
-    if (!read_outer(header, agreed, about, &quoin, err) ||
+    if (!read_outer(jwe, agreed, about, &quoin, err) ||
         !json_get_object(quoin, "provider", &provider, err) ||
         !json_get_string(provider, "name", ENVELOPE_MAX_NAME, &about->provider, err) ||
         !json_get_string(provider, "type", ENVELOPE_MAX_NAME, &about->type, err) ||
@@ -196,7 +205,7 @@ static bool read_jwe(const json_t *json, struct envelope *envelope, struct err *
 {
     struct err ignored = {0};
 
-    if (jwe_read(json, ENVELOPE_MAX_SECRET, &envelope->jwe, err)) {
+    if (jwe_read_either(json, ENVELOPE_MAX_SECRET, &envelope->jwe, err)) {
         return true;
     }
     envelope->agreed = jwe_read_as(ECDH_ALG, json, ENVELOPE_MAX_SECRET, &envelope->jwe, &ignored);
@@ -208,7 +217,7 @@ bool envelope_of_json(const json_t *json, struct envelope **out, struct err *err
     AUTO(drop_envelope) struct envelope *envelope = text_room(1, sizeof(*envelope));
 
     if (!read_jwe(json, envelope, err) ||
-        !read_about(envelope->jwe->header, envelope->agreed, &envelope->about, err)) {
+        !read_about(envelope->jwe, envelope->agreed, &envelope->about, err)) {
         return err_add(err, "envelope");
     }
     envelope->json = json_deep_copy(json);
@@ -267,7 +276,7 @@ static bool open_agreed(const struct secret *private_key, const struct envelope 
 }
 
 /* Exactly one of `kek` and `private_key`. */
-static bool open_as(const struct secret *kek, const struct secret *private_key,
+static bool open_as(const struct jwe_kek *kek, const struct secret *private_key,
                     const struct envelope *envelope, const struct envelope_about *expected,
                     struct secret **out, struct err *err)
 {
@@ -285,7 +294,7 @@ static bool open_as(const struct secret *kek, const struct secret *private_key,
                        envelope->agreed ? "for a public key, not under a KEK"
                                         : "under a KEK, not for a public key");
     }
-    if (!(kek ? jwe_open(envelope->jwe, kek, &secret, err)
+    if (!(kek ? jwe_open_by(envelope->jwe, kek, &secret, err)
               : open_agreed(private_key, envelope, &secret, err))) {
         return err_add(err, "open the envelope under KEK %s", about->kek_id);
     }
@@ -299,7 +308,20 @@ static bool open_as(const struct secret *kek, const struct secret *private_key,
 bool envelope_open(const struct secret *kek, const struct envelope *envelope,
                    const struct envelope_about *expected, struct secret **out, struct err *err)
 {
+    const struct jwe_kek at_hand = jwe_kek_of(kek);
+
+    return open_as(&at_hand, NULL, envelope, expected, out, err);
+}
+
+bool envelope_open_at(const struct jwe_kek *kek, const struct envelope *envelope,
+                      const struct envelope_about *expected, struct secret **out, struct err *err)
+{
     return open_as(kek, NULL, envelope, expected, out, err);
+}
+
+enum jwe_alg envelope_alg(const struct envelope *envelope)
+{
+    return envelope->jwe->key.alg;
 }
 
 bool envelope_open_by(const struct secret *private_key, const struct envelope *envelope,

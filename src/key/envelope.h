@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An envelope: a secret (a VM key, a CA's private key) wrapped by a KEK. It is a JWE (RFC 7516) in
- * flattened JSON, alg A256KW (RFC 3394), enc A256GCM:
+ * flattened JSON, alg A256KW (RFC 3394) or, where the KEK stays at a key server that wraps with
+ * AES-GCM, A256GCMKW (its `iv` and `tag` are in the header too); enc A256GCM:
  *
  *   {"protected": base64url of {"alg":"A256KW","enc":"A256GCM","kid":KEK id,"quoin":{
  *        "provider":{"name":…,"type":…},"cluster":uuid,"vm":uuid,"purpose":…,"generation":n,
@@ -29,6 +30,7 @@
 #include "base/json.h"
 #include "base/secret.h"
 #include "base/uuid.h"
+#include "key/jwe.h"
 
 /* As text. Several must fit in the 12 KiB of a LUKS2 header's JSON. */
 #define ENVELOPE_MAX_TEXT 4096u
@@ -83,6 +85,15 @@ bool envelope_open(const struct secret *kek, const struct envelope *envelope,
  * ERR_INPUT: it is under a KEK. */
 bool envelope_open_by(const struct secret *private_key, const struct envelope *envelope,
                       const struct envelope_about *expected, struct secret **out, struct err *err);
+
+/* envelope_seal and envelope_open by a KEK that may be elsewhere (jwe.h); its errors are passed
+ * on. */
+bool envelope_seal_at(const struct jwe_kek *kek, const struct envelope_about *about,
+                      const struct secret *secret, struct envelope **out, struct err *err);
+bool envelope_open_at(const struct jwe_kek *kek, const struct envelope *envelope,
+                      const struct envelope_about *expected, struct secret **out, struct err *err);
+/* How its content key is wrapped. */
+enum jwe_alg envelope_alg(const struct envelope *envelope);
 
 /* Borrowed from the envelope. */
 const struct envelope_about *envelope_about(const struct envelope *envelope);

@@ -333,16 +333,15 @@ static void write_file(const char *path, const void *bytes, size_t length)
 }
 
 /* docs/recovery.md: the KEK as a JWK and `jose` are all it takes. */
-static void the_jose_command_opens_it_with_the_kek(void **state)
+static void jose_opens(const struct made *made, const struct envelope *envelope)
 {
-    const struct made *made = *state;
     AUTO(drop_free) char *k = encode_base64url(secret_look(made->kek), 32);
-    AUTO(drop_free) char *jwk = text_make("{\"kty\":\"oct\",\"alg\":\"A256KW\",\"k\":\"%s\"}", k);
+    AUTO(drop_free) char *jwk = text_make("{\"kty\":\"oct\",\"k\":\"%s\"}", k);
     AUTO(drop_run_result) struct run_result result = {0};
     char folder[] = "/tmp/quoin-envelope-XXXXXX";
     AUTO(drop_free) char *key_path = NULL;
     AUTO(drop_free) char *path = NULL;
-    const char *text = envelope_text(made->envelope);
+    const char *text = envelope_text(envelope);
     struct err err = {0};
 
     assert_non_null(mkdtemp(folder));
@@ -357,6 +356,112 @@ static void the_jose_command_opens_it_with_the_kek(void **state)
     assert_int_equal(result.out_length, 32);
     assert_memory_equal(result.out, secret_look(made->vm_key), 32);
     assert_true(file_remove_tree(folder, &err));
+}
+
+static void the_jose_command_opens_it_with_the_kek(void **state)
+{
+    const struct made *made = *state;
+
+    jose_opens(made, made->envelope);
+}
+
+/* What a key server does that wraps with AES-GCM (RFC 7518 section 4.7). */
+static bool gcm_wrap(void *self, const struct secret *content_key, struct jwe_wrapped *out,
+                     struct err *err)
+{
+    AUTO(drop_free) unsigned char *box = NULL;
+    size_t size = 0;
+
+    if (!aead_seal(self, SPAN_NONE, content_key, &box, &size, err)) {
+        return false;
+    }
+    out->alg = JWE_A256GCMKW;
+    out->size = JWE_KEY_SIZE;
+    memcpy(out->iv, box, AEAD_IV_SIZE);
+    memcpy(out->bytes, box + AEAD_IV_SIZE, JWE_KEY_SIZE);
+    memcpy(out->tag, box + AEAD_IV_SIZE + JWE_KEY_SIZE, AEAD_TAG_SIZE);
+    return true;
+}
+
+static struct envelope *sealed_by_gcm(const struct made *made)
+{
+    const struct jwe_kek kek = {made->kek, gcm_wrap, NULL};
+    struct envelope *envelope = NULL;
+    struct err err = {0};
+
+    if (!envelope_seal_at(&kek, &about, made->vm_key, &envelope, &err)) {
+        fail_msg("%s", err.what);
+    }
+    return envelope;
+}
+
+static void one_whose_kek_stayed_at_a_server_opens_with_the_kek_and_with_jose(void **state)
+{
+    const struct made *made = *state;
+    AUTO(drop_envelope) struct envelope *envelope = sealed_by_gcm(made), *back = NULL;
+    AUTO(drop_secret) struct secret *out = NULL;
+    const char *text = envelope_text(envelope);
+    struct err err = {0};
+
+    assert_true(envelope_read(text, strlen(text), &back, &err));
+    assert_int_equal(envelope_alg(back), JWE_A256GCMKW);
+    assert_true(envelope_open(made->kek, back, &about, &out, &err));
+    assert_true(secret_equal(out, made->vm_key));
+    jose_opens(made, back);
+}
+
+/* A member of the protected header taken away, or changed to `value`, must not be read or opened.
+ */
+static void header_is_refused(const struct made *made, const struct envelope *envelope,
+                              const char *key, const char *value)
+{
+    AUTO(drop_json) json_t *json = envelope_json(envelope), *header = NULL;
+    AUTO(drop_free) unsigned char *bytes = NULL;
+    AUTO(drop_free) char *text = NULL, *coded = NULL;
+    AUTO(drop_envelope) struct envelope *back = NULL;
+    AUTO(drop_secret) struct secret *out = NULL;
+    size_t size = 0;
+    struct err err = {0};
+
+    assert_true(decode_base64url(json_string_or(json, "protected", ""), &bytes, &size, &err));
+    assert_true(json_read((const char *)bytes, size, &header, &err));
+    if (value) {
+        json_object_set_new(header, key, json_string(value));
+    } else {
+        json_object_del(header, key);
+    }
+    text = json_write_canonical(header);
+    coded = encode_base64url(text, strlen(text));
+    json_object_set_new(json, "protected", json_string(coded));
+    assert_false(envelope_of_json(json, &back, &err) &&
+                 envelope_open(made->kek, back, &about, &out, &err));
+    assert_true(err.kind == ERR_INPUT || err.kind == ERR_DENIED);
+}
+
+static void the_wrapping_in_its_header_is_held_to_its_shape(void **state)
+{
+    static const struct {
+        const char *key;
+        const char *value;
+    } changes[] = {
+        {"iv", NULL},
+        {"tag", NULL},
+        {"iv", "AAAAAAAAAAAAAAAA"},
+        {"iv", "AAAAAAAAAAAAAAAAAAAA"},
+        {"tag", "AAAAAAAAAAAAAAAAAAAAAA"},
+        {"tag", "AAAAAAAAAAAAAAAA"},
+        {"alg", "A256KW"},
+        {"alg", "A128GCMKW"},
+        {"zip", "DEF"},
+    };
+    const struct made *made = *state;
+    AUTO(drop_envelope) struct envelope *envelope = sealed_by_gcm(made);
+
+    for (size_t i = 0; i < COUNT_OF(changes); i++) {
+        header_is_refused(made, envelope, changes[i].key, changes[i].value);
+    }
+    header_is_refused(made, made->envelope, "iv", "AAAAAAAAAAAAAAAA");
+    header_is_refused(made, made->envelope, "alg", "A256GCMKW");
 }
 
 int main(void)
@@ -378,6 +483,8 @@ int main(void)
         TEST(sealing_twice_gives_two_envelopes_and_both_open),
         TEST(a_key_check_tells_keys_apart_and_is_not_the_key),
         TEST(the_jose_command_opens_it_with_the_kek),
+        TEST(one_whose_kek_stayed_at_a_server_opens_with_the_kek_and_with_jose),
+        TEST(the_wrapping_in_its_header_is_held_to_its_shape),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
