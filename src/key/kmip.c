@@ -1,36 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The KMIP key provider: KEKs live at an external key server, which the host itself asks over
- * mutual TLS (KMIP 1.2 to 1.4). A KEK is an AES-256 symmetric key with a name and an application
- * that its operators understand; its id here is "kmip:<unique identifier>". To wrap and unwrap it
- * is fetched into locked memory for the moment, after its state was found to be active.
+ * mutual TLS (KMIP 1.2 to 2.1). A KEK is an AES-256 symmetric key with a name and an application
+ * that its operators understand; its id here is "kmip:<unique identifier>".
+ *
+ * Where the server encrypts and decrypts itself, the KEK never leaves it: it wraps the content key
+ * of an envelope, by AES key wrap or AES-GCM, whichever a round trip proves. Otherwise the KEK is
+ * fetched into locked memory for the moment. Before each use its state is found to be active.
  */
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/secret_open.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "key/kmipaccess.h"
+#include "key/kmipbegun.h"
+#include "key/kmipobject.h"
 #include "key/provider.h"
 #include "wire/stream.h"
 
 #define ID_START "kmip:"
-#define KEK_BITS 256
-#define KEK_SIZE (KEK_BITS / 8)
-/* What our keys are found by at the server, beside their name. */
-#define NAMESPACE "quoin"
+/* What key_prove wraps: its KEK is in use only when it is gone again. */
+#define CANARY "canary"
 
-/* KMIP 1.4, section 9.1.3.2. */
-enum { OBJECT_SYMMETRIC_KEY = 2, ALGORITHM_AES = 3, FORMAT_RAW = 1, NAME_IS_TEXT = 1 };
-enum { USAGE_ENCRYPT = 4, USAGE_DECRYPT = 8, USAGE_WRAP = 0x10, USAGE_UNWRAP = 0x20 };
-enum { REASON_CESSATION = 6 };
-enum { STATE_PRE_ACTIVE = 1, STATE_ACTIVE = 2, STATE_DEACTIVATED = 3, STATE_COMPROMISED = 4 };
+/* Where keys are wrapped, in the order of trying. */
+enum way { WAY_UNKNOWN, WAY_SERVER_KW, WAY_SERVER_GCM, WAY_HOST };
 
 struct kmip {
     struct kmipaccess *access;
     struct kmipserver_conf conf; /* points into `access` */
     struct kmipserver *server;
     char cluster[UUID_SIZE];
+    char *begun;  /* path: kmipbegun.h */
+    enum way way; /* proven by a round trip since this was opened */
+    /* It was asked to decrypt one so, in vain, and the KEK at hand opened it. */
+    bool in_vain[2];
 };
 
 static void kmip_close(void *self)
@@ -39,6 +43,7 @@ static void kmip_close(void *self)
 
     kmipserver_free(kmip->server);
     kmipaccess_free(kmip->access);
+    free(kmip->begun);
     free(kmip);
 }
 DROP(kmip, struct kmip *, kmip_close);
@@ -52,14 +57,12 @@ static bool kmip_open(const struct provider_conf *conf, void **out_self, struct 
         return false;
     }
     memcpy(kmip->cluster, conf->cluster, UUID_SIZE);
+    kmip->begun = text_make("%s/keks-begun.json", conf->folder);
     kmip->conf = kmipaccess_servers(kmip->access);
     kmip->server = kmipserver_new(&kmip->conf);
     *out_self = TAKE(kmip);
     return true;
 }
-
-/* --- one object at the server ------------------------------------------------------------------
- */
 
 /* ERR_INPUT: no id of a KEK here. Borrowed from it. */
 static bool object_of(const char *kek_id, const char **out, struct err *err)
@@ -69,298 +72,277 @@ static bool object_of(const char *kek_id, const char **out, struct err *err)
            err_set(err, ERR_INPUT, "'%s' is no id of a KEK at a key server", kek_id);
 }
 
-/* The server must speak of what it was asked for. */
-static bool is_about(const struct ttlv *payload, const char *object, struct err *err)
-{
-    struct ttlv id;
-
-    if (!ttlv_get(payload, KMIP_UNIQUE_IDENTIFIER, TTLV_TEXT, "unique identifier", &id, err)) {
-        return false;
-    }
-    return (id.length == strlen(object) && memcmp(id.value, object, id.length) == 0) ||
-           err_set(err, ERR_CLASH, "the key server speaks of another object than '%s'", object);
-}
-
-/* An operation that takes an object's id and little else. */
-static bool ask_about(struct kmip *kmip, enum kmip_operation operation, const char *object,
-                      void (*put_more)(struct ttlv_writer *writer), struct secret **out_message,
-                      struct ttlv *out_payload, struct err *err)
-{
-    AUTO(drop_kmipcall) struct kmipcall call = {0};
-
-    if (!kmipserver_begin(kmip->server, operation, false, &call, err)) {
-        return false;
-    }
-    ttlv_put_text(&call.writer, KMIP_UNIQUE_IDENTIFIER, object);
-    if (put_more) {
-        put_more(&call.writer);
-    }
-    return kmipserver_ask(kmip->server, &call, out_message, out_payload, err) &&
-           is_about(out_payload, object, err);
-}
-
-static bool tell_about(struct kmip *kmip, enum kmip_operation operation, const char *object,
-                       void (*put_more)(struct ttlv_writer *writer), struct err *err)
-{
-    AUTO(drop_secret) struct secret *message = NULL;
-    struct ttlv payload;
-
-    return ask_about(kmip, operation, object, put_more, &message, &payload, err);
-}
-
-static void put_state_name(struct ttlv_writer *writer)
-{
-    ttlv_put_text(writer, KMIP_ATTRIBUTE_NAME, "State");
-}
-
-static void put_raw_format(struct ttlv_writer *writer)
-{
-    ttlv_put_enum(writer, KMIP_KEY_FORMAT_TYPE, FORMAT_RAW);
-}
-
-static void put_cessation(struct ttlv_writer *writer)
-{
-    ttlv_put_begin(writer, KMIP_REVOCATION_REASON);
-    ttlv_put_enum(writer, KMIP_REVOCATION_REASON_CODE, REASON_CESSATION);
-    ttlv_put_end(writer);
-}
-
-static bool state_of(struct kmip *kmip, const char *object, uint32_t *out, struct err *err)
-{
-    AUTO(drop_secret) struct secret *message = NULL;
-    struct ttlv payload, attribute, value;
-
-    if (!ask_about(kmip, KMIP_GET_ATTRIBUTES, object, put_state_name, &message, &payload, err) ||
-        !ttlv_get(&payload, KMIP_ATTRIBUTE, TTLV_STRUCTURE, "attribute", &attribute, err) ||
-        !ttlv_get(&attribute, KMIP_ATTRIBUTE_VALUE, TTLV_ENUM, "state", &value, err)) {
-        return false;
-    }
-    *out = ttlv_enum(&value);
-    return true;
-}
-
-/* --- the KEK for a moment ------------------------------------------------------------------------
+/* --- a KEK as envelopes want it ----------------------------------------------------------------
  */
 
-static bool is_active(uint32_t state, struct err *err)
+struct kek {
+    struct kmip *kmip;
+    const char *object;
+    enum jwe_alg alg; /* how it wraps */
+};
+
+static bool server_wrap(void *self, const struct secret *content_key, struct jwe_wrapped *out,
+                        struct err *err)
 {
-    switch (state) {
-    case STATE_ACTIVE:
+    const struct kek *kek = self;
+
+    return kmipobject_encrypt(kek->kmip->server, kek->object, kek->alg, content_key, out, err);
+}
+
+static bool server_unwrap(void *self, const struct jwe_wrapped *wrapped, struct secret **out,
+                          struct err *err)
+{
+    const struct kek *kek = self;
+
+    return kmipobject_decrypt(kek->kmip->server, kek->object, wrapped, out, err);
+}
+
+static bool host_wrap(void *self, const struct secret *content_key, struct jwe_wrapped *out,
+                      struct err *err)
+{
+    const struct kek *kek = self;
+    AUTO(drop_secret) struct secret *secret = NULL;
+
+    if (!kmipobject_get(kek->kmip->server, kek->object, &secret, err)) {
+        return false;
+    }
+    const struct jwe_kek at_hand = jwe_kek_of(secret);
+
+    return at_hand.wrap(at_hand.self, content_key, out, err);
+}
+
+/* A server that gives another key under this id is there, and wrong: not away, and not us. */
+static bool host_unwrap(void *self, const struct jwe_wrapped *wrapped, struct secret **out,
+                        struct err *err)
+{
+    const struct kek *kek = self;
+    AUTO(drop_secret) struct secret *secret = NULL;
+    struct err why = {0};
+
+    if (!kmipobject_get(kek->kmip->server, kek->object, &secret, err)) {
+        return false;
+    }
+    const struct jwe_kek at_hand = jwe_kek_of(secret);
+
+    if (at_hand.unwrap(at_hand.self, wrapped, out, &why)) {
         return true;
-    case STATE_PRE_ACTIVE:
-        err_set(err, ERR_DENIED, "the KEK is not active yet");
-        return err_mend(err, "activate it at the key server");
-    case STATE_DEACTIVATED:
-        err_set(err, ERR_DENIED, "the KEK was deactivated at the key server");
-        return err_mend(err, "who deactivated it can say why; open with the recovery key");
-    case STATE_COMPROMISED:
-        err_set(err, ERR_DENIED, "the KEK was declared compromised at the key server");
-        return err_mend(err, "open with the recovery key, then rotate");
-    default:
-        return err_set(err, ERR_ABSENT, "the KEK was destroyed at the key server");
     }
-}
-
-static bool all_zero(struct span bytes)
-{
-    const unsigned char *at = bytes.bytes;
-    unsigned char any = 0;
-
-    for (size_t i = 0; i < bytes.size; i++) {
-        any |= at[i];
-    }
-    return any == 0;
-}
-
-/* 256 bits of AES in the clear, and nothing that only looks like it. */
-static bool take_material(const struct ttlv *payload, struct secret **out, struct err *err)
-{
-    struct ttlv type, key, block, format, value, material, item;
-
-    if (!ttlv_get(payload, KMIP_OBJECT_TYPE, TTLV_ENUM, "object type", &type, err) ||
-        !ttlv_get(payload, KMIP_SYMMETRIC_KEY, TTLV_STRUCTURE, "symmetric key", &key, err) ||
-        !ttlv_get(&key, KMIP_KEY_BLOCK, TTLV_STRUCTURE, "key block", &block, err) ||
-        !ttlv_get(&block, KMIP_KEY_FORMAT_TYPE, TTLV_ENUM, "key format", &format, err) ||
-        !ttlv_get(&block, KMIP_KEY_VALUE, TTLV_STRUCTURE, "key value", &value, err) ||
-        !ttlv_get(&value, KMIP_KEY_MATERIAL, TTLV_BYTES, "key material", &material, err)) {
+    if (why.kind != ERR_DENIED) {
+        *err = why;
         return false;
     }
-    if (ttlv_enum(&type) != OBJECT_SYMMETRIC_KEY || ttlv_enum(&format) != FORMAT_RAW ||
-        ttlv_find(&block, KMIP_KEY_WRAPPING_DATA, TTLV_STRUCTURE, &item) ||
-        (ttlv_find(&block, KMIP_CRYPTOGRAPHIC_ALGORITHM, TTLV_ENUM, &item) &&
-         ttlv_enum(&item) != ALGORITHM_AES) ||
-        (ttlv_find(&block, KMIP_CRYPTOGRAPHIC_LENGTH, TTLV_INTEGER, &item) &&
-         ttlv_integer(&item) != KEK_BITS) ||
-        material.length != KEK_SIZE || all_zero(ttlv_span(&material))) {
-        return err_set(err, ERR_CLASH, "the key server gives something else than an AES-256 key");
+    err_set(err, ERR_CLASH,
+            "'%s' holds another key under this id than the one that wrapped the envelope, or the "
+            "envelope was changed",
+            kmipserver_name(kek->kmip->server));
+    return err_mend(err, "was an older copy of the key server's database put back?");
+}
+
+static struct jwe_kek kek_at_server(struct kek *kek)
+{
+    return (struct jwe_kek){kek, server_wrap, server_unwrap};
+}
+
+static struct jwe_kek kek_at_host(struct kek *kek)
+{
+    return (struct jwe_kek){kek, host_wrap, host_unwrap};
+}
+
+/* --- where it is wrapped -----------------------------------------------------------------------
+ */
+
+static bool may(const struct kmip *kmip, enum way way)
+{
+    const char *place = kmipaccess_kek(kmip->access);
+
+    return strcmp(place, "auto") == 0 || (strcmp(place, "host") == 0) == (way == WAY_HOST);
+}
+
+static enum jwe_alg alg_of(enum way way)
+{
+    return way == WAY_SERVER_GCM ? JWE_A256GCMKW : JWE_A256KW;
+}
+
+/* What the server says it can is believed when it did it. */
+static bool server_proves(struct kmip *kmip, const char *object, enum jwe_alg alg, struct err *err)
+{
+    AUTO(drop_secret) struct secret *key = NULL, *back = NULL;
+    struct jwe_wrapped wrapped;
+
+    return secret_random(JWE_KEY_SIZE, &key, err) &&
+           kmipobject_encrypt(kmip->server, object, alg, key, &wrapped, err) &&
+           kmipobject_decrypt(kmip->server, object, &wrapped, &back, err) &&
+           (secret_equal(key, back) ||
+            err_set(err, ERR_CLASH, "the key server decrypts to something else"));
+}
+
+/* Away is no answer: who does not answer now may still be able to. */
+static bool choose_way(struct kmip *kmip, const char *object, struct err *err)
+{
+    static const enum way at_server[] = {WAY_SERVER_KW, WAY_SERVER_GCM};
+    bool able =
+        kmipserver_has(kmip->server, KMIP_ENCRYPT) && kmipserver_has(kmip->server, KMIP_DECRYPT);
+    struct err why = {0};
+
+    err_set(&why, ERR_CLASH, "the key server does not encrypt and decrypt itself");
+    for (size_t i = 0; i < COUNT_OF(at_server) && able && may(kmip, at_server[i]); i++) {
+        if (server_proves(kmip, object, alg_of(at_server[i]), &why)) {
+            kmip->way = at_server[i];
+            return true;
+        }
+        if (why.kind == ERR_AWAY) {
+            *err = why;
+            return false;
+        }
     }
-    if (!secret_new(KEK_SIZE, out, err)) {
+    if (may(kmip, WAY_HOST)) {
+        kmip->way = WAY_HOST;
+        return true;
+    }
+    *err = why;
+    return err_mend(err, "write encryption.provider.kek: auto, or let it encrypt and decrypt");
+}
+
+/* --- the contract -------------------------------------------------------------------------------
+ */
+
+/* In use from now on: a KEK that is begun next is another one. */
+static bool settle(struct kmip *kmip, const struct envelope_about *about, const char *object,
+                   struct err *err)
+{
+    return strcmp(about->purpose, CANARY) == 0 || kmipbegun_settle(kmip->begun, object, err);
+}
+
+static bool wrap_under(struct kmip *kmip, const char *object, const struct envelope_about *about,
+                       const struct secret *secret, struct envelope **out, struct err *err)
+{
+    if (!kmipobject_is_active(kmip->server, object, err) ||
+        (kmip->way == WAY_UNKNOWN && !choose_way(kmip, object, err)) ||
+        !settle(kmip, about, object, err)) {
         return false;
     }
-    memcpy(secret_bytes(*out), material.value, KEK_SIZE);
-    return true;
-}
+    struct kek kek = {kmip, object, alg_of(kmip->way)};
+    const struct jwe_kek wrapper = kmip->way == WAY_HOST ? kek_at_host(&kek) : kek_at_server(&kek);
 
-static bool fetch(struct kmip *kmip, const char *object, struct secret **out, struct err *err)
-{
-    AUTO(drop_secret) struct secret *message = NULL;
-    struct ttlv payload;
-    uint32_t state = 0;
-
-    return state_of(kmip, object, &state, err) && is_active(state, err) &&
-           ask_about(kmip, KMIP_GET, object, put_raw_format, &message, &payload, err) &&
-           take_material(&payload, out, err);
-}
-
-static bool kek_of(struct kmip *kmip, const char *kek_id, struct secret **out, struct err *err)
-{
-    const char *object = NULL;
-
-    return object_of(kek_id, &object, err) &&
-           (fetch(kmip, object, out, err) || err_add(err, "KEK %s", kek_id));
+    return envelope_seal_by(&wrapper, about, secret, out, err);
 }
 
 static bool kmip_wrap(void *self, const struct envelope_about *about, const struct secret *secret,
                       struct envelope **out, struct err *err)
 {
-    AUTO(drop_secret) struct secret *kek = NULL;
+    const char *object = NULL;
 
-    return kek_of(self, about->kek_id, &kek, err) && envelope_seal(kek, about, secret, out, err);
+    return object_of(about->kek_id, &object, err) &&
+           (wrap_under(self, object, about, secret, out, err) ||
+            err_add(err, "KEK %s", about->kek_id));
+}
+
+/* At the server where it can, else here; what it does not decrypt may still open here, since
+ * envelopes outlive the way they were wrapped in. */
+static bool unwrap_under(struct kmip *kmip, const char *object, const struct envelope *envelope,
+                         const struct envelope_about *expected, struct secret **out,
+                         struct err *err)
+{
+    enum jwe_alg alg = envelope_alg(envelope);
+    struct kek kek = {kmip, object, alg};
+    const struct jwe_kek there = kek_at_server(&kek), here = kek_at_host(&kek);
+    bool host = may(kmip, WAY_HOST);
+    bool server = may(kmip, WAY_SERVER_KW) && !kmip->in_vain[alg] &&
+                  kmipserver_has(kmip->server, KMIP_DECRYPT);
+    struct err why = {0};
+
+    if (!kmipobject_is_active(kmip->server, object, err)) {
+        return false;
+    }
+    if (server && envelope_open_by(&there, envelope, expected, out, &why)) {
+        return true;
+    }
+    if (!host || why.kind == ERR_AWAY) {
+        *err = why;
+        return why.kind == ERR_NONE
+                   ? err_set(err, ERR_CLASH, "the key server does not decrypt itself")
+                   : false;
+    }
+    if (!envelope_open_by(&here, envelope, expected, out, err)) {
+        return false;
+    }
+    kmip->in_vain[alg] = true;
+    return true;
 }
 
 static bool kmip_unwrap(void *self, const struct envelope *envelope,
                         const struct envelope_about *expected, struct secret **out, struct err *err)
 {
-    AUTO(drop_secret) struct secret *kek = NULL;
+    const char *kek_id = envelope_about(envelope)->kek_id, *object = NULL;
 
-    return kek_of(self, envelope_about(envelope)->kek_id, &kek, err) &&
-           envelope_open(kek, envelope, expected, out, err);
+    return object_of(kek_id, &object, err) &&
+           (unwrap_under(self, object, envelope, expected, out, err) ||
+            err_add(err, "KEK %s", kek_id));
 }
 
-/* --- making and retiring -------------------------------------------------------------------------
- */
-
-static void put_attribute(struct ttlv_writer *writer, const char *name)
+/* One that was begun before, or a fresh one. */
+static bool find_or_make(struct kmip *kmip, const char *label, const char *name, bool again,
+                         char **out_object, struct err *err)
 {
-    ttlv_put_begin(writer, KMIP_ATTRIBUTE);
-    ttlv_put_text(writer, KMIP_ATTRIBUTE_NAME, name);
-}
+    AUTO(drop_free) char *object = NULL;
 
-static void put_name(struct ttlv_writer *writer, const char *name)
-{
-    put_attribute(writer, "Name");
-    ttlv_put_begin(writer, KMIP_ATTRIBUTE_VALUE);
-    ttlv_put_text(writer, KMIP_NAME_VALUE, name);
-    ttlv_put_enum(writer, KMIP_NAME_TYPE, NAME_IS_TEXT);
-    ttlv_put_end(writer);
-    ttlv_put_end(writer);
-}
-
-static void put_application(struct ttlv_writer *writer, const char *cluster)
-{
-    put_attribute(writer, "Application Specific Information");
-    ttlv_put_begin(writer, KMIP_ATTRIBUTE_VALUE);
-    ttlv_put_text(writer, KMIP_APPLICATION_NAMESPACE, NAMESPACE);
-    ttlv_put_text(writer, KMIP_APPLICATION_DATA, cluster);
-    ttlv_put_end(writer);
-    ttlv_put_end(writer);
-}
-
-static void put_key_template(struct ttlv_writer *writer, const char *name, const char *cluster)
-{
-    ttlv_put_enum(writer, KMIP_OBJECT_TYPE, OBJECT_SYMMETRIC_KEY);
-    ttlv_put_begin(writer, KMIP_TEMPLATE_ATTRIBUTE);
-    put_attribute(writer, "Cryptographic Algorithm");
-    ttlv_put_enum(writer, KMIP_ATTRIBUTE_VALUE, ALGORITHM_AES);
-    ttlv_put_end(writer);
-    put_attribute(writer, "Cryptographic Length");
-    ttlv_put_integer(writer, KMIP_ATTRIBUTE_VALUE, KEK_BITS);
-    ttlv_put_end(writer);
-    put_attribute(writer, "Cryptographic Usage Mask");
-    ttlv_put_integer(writer, KMIP_ATTRIBUTE_VALUE,
-                     USAGE_ENCRYPT | USAGE_DECRYPT | USAGE_WRAP | USAGE_UNWRAP);
-    ttlv_put_end(writer);
-    put_name(writer, name);
-    put_application(writer, cluster);
-    ttlv_put_end(writer);
-}
-
-/* The id of what was made: it must fit in an envelope, and be read again from there. */
-static bool take_id(const struct ttlv *payload, char **out, struct err *err)
-{
-    struct ttlv id;
-
-    if (!ttlv_get(payload, KMIP_UNIQUE_IDENTIFIER, TTLV_TEXT, "unique identifier", &id, err)) {
+    if (again && kmipserver_has(kmip->server, KMIP_LOCATE) &&
+        !kmipobject_find(kmip->server, name, &object, err)) {
+        return err_add(err, "find a KEK that was begun");
+    }
+    if (!object && !kmipobject_make(kmip->server, name, kmip->cluster, label, &object, err)) {
+        return err_add(err, "make a KEK at the key server");
+    }
+    if (!kmipbegun_note(kmip->begun, label, object, err)) {
         return false;
     }
-    for (size_t i = 0; i < id.length; i++) {
-        if (id.value[i] <= ' ' || id.value[i] > '~') {
-            return err_set(err, ERR_CLASH,
-                           "the key server's ids have characters that do not print");
-        }
-    }
-    if (id.length == 0 || id.length > ENVELOPE_MAX_KEK_ID - strlen(ID_START)) {
-        return err_set(err, ERR_CLASH, "the key server's ids have %u characters", id.length);
-    }
-    *out = text_make("%.*s", (int)id.length, (const char *)id.value);
+    *out_object = TAKE(object);
     return true;
 }
 
-static bool create(struct kmip *kmip, const char *name, char **out, struct err *err)
+/* Nothing is wrapped under it yet, so it may go. */
+static void give_up(struct kmip *kmip, const char *label, const char *object)
 {
-    AUTO(drop_kmipcall) struct kmipcall call = {0};
-    AUTO(drop_secret) struct secret *message = NULL;
-    struct ttlv payload;
+    struct err ignored = {0};
 
-    /* Twice would leave a key behind that nobody knows. */
-    if (!kmipserver_begin(kmip->server, KMIP_CREATE, true, &call, err)) {
+    (void)kmipobject_destroy(kmip->server, object, &ignored);
+    (void)kmipbegun_forget(kmip->begun, label, &ignored);
+}
+
+/* Active, and its id written down. `*out_again`: it was begun before. */
+static bool begin_kek(struct kmip *kmip, const char *label, char **out_object, bool *out_again,
+                      struct err *err)
+{
+    AUTO(drop_free) char *name = NULL;
+    AUTO(drop_free) char *object = NULL;
+
+    if (!kmipbegun_name(kmip->begun, label, &name, out_again, err) ||
+        !find_or_make(kmip, label, name, *out_again, &object, err)) {
         return false;
     }
-    put_key_template(&call.writer, name, kmip->cluster);
-    return kmipserver_ask(kmip->server, &call, &message, &payload, err) &&
-           take_id(&payload, out, err);
-}
-
-static bool activate(struct kmip *kmip, const char *object, struct err *err)
-{
-    AUTO(drop_secret) struct secret *kek = NULL;
-
-    return tell_about(kmip, KMIP_ACTIVATE, object, NULL, err) && fetch(kmip, object, &kek, err);
-}
-
-/* Destroying needs it out of use first. What is gone already is as good as destroyed. */
-static bool destroy(struct kmip *kmip, const char *object, struct err *err)
-{
-    struct err gone = {0};
-    uint32_t state = 0;
-
-    if (!state_of(kmip, object, &state, &gone)) {
-        if (gone.kind != ERR_ABSENT) {
-            *err = gone;
+    if (!kmipobject_activate(kmip->server, object, err)) {
+        if (err->kind != ERR_AWAY) {
+            give_up(kmip, label, object);
         }
-        return gone.kind == ERR_ABSENT;
+        return err_add(err, "activate a KEK at the key server");
     }
-    return (state != STATE_ACTIVE || tell_about(kmip, KMIP_REVOKE, object, put_cessation, err)) &&
-           tell_about(kmip, KMIP_DESTROY, object, NULL, err);
+    *out_object = TAKE(object);
+    return true;
 }
 
 static bool kmip_kek_make(void *self, const char *label, char **out_kek_id, struct err *err)
 {
     struct kmip *kmip = self;
-    AUTO(drop_free) char *name = NULL;
     AUTO(drop_free) char *object = NULL;
-    char uuid[UUID_SIZE];
-    struct err ignored = {0};
+    bool again = false;
 
-    uuid_make(uuid);
-    /* Names are unique at many servers. */
-    name = text_make("quoin: %.100s (%s)", label, uuid);
-    if (!create(kmip, name, &object, err)) {
-        return err_add(err, "make a KEK at the key server");
+    if (!kmipserver_reach(kmip->server, err)) {
+        return false;
     }
-    if (!activate(kmip, object, err)) {
-        (void)destroy(kmip, object, &ignored);
-        return err_add(err, "activate a KEK at the key server");
+    /* One that was begun before and put out of use there meanwhile: nothing is lost with it. */
+    if (!begin_kek(kmip, label, &object, &again, err) &&
+        !(again && err->kind != ERR_AWAY && begin_kek(kmip, label, &object, &again, err))) {
+        return false;
     }
     *out_kek_id = text_make(ID_START "%s", object);
     return true;
@@ -368,10 +350,12 @@ static bool kmip_kek_make(void *self, const char *label, char **out_kek_id, stru
 
 static bool kmip_kek_retire(void *self, const char *kek_id, struct err *err)
 {
+    struct kmip *kmip = self;
     const char *object = NULL;
 
-    return object_of(kek_id, &object, err) &&
-           (destroy(self, object, err) || err_add(err, "retire KEK %s", kek_id));
+    return object_of(kek_id, &object, err) && ((kmipobject_destroy(kmip->server, object, err) &&
+                                                kmipbegun_settle(kmip->begun, object, err)) ||
+                                               err_add(err, "retire KEK %s", kek_id));
 }
 
 /* --- what people want to know
@@ -385,6 +369,16 @@ static json_t *servers_json(const struct kmip *kmip)
         json_array_append_new(servers, json_string(kmip->conf.servers[i]));
     }
     return servers;
+}
+
+static const char *way_name(enum way way)
+{
+    static const char *const names[] = {[WAY_UNKNOWN] = "unknown",
+                                        [WAY_SERVER_KW] = "server, AES key wrap",
+                                        [WAY_SERVER_GCM] = "server, AES-GCM",
+                                        [WAY_HOST] = "host"};
+
+    return names[way];
 }
 
 /* Away is something to say, not a failure to say something. */
@@ -404,6 +398,7 @@ static bool kmip_look(void *self, json_t **out, struct err *err)
         AUTO(drop_free) char *text = text_make("%d.%d", version.major, version.minor);
 
         json_object_set_new(*out, "version", json_string(text));
+        json_object_set_new(*out, "wrapped_at", json_string(way_name(kmip->way)));
         json_object_set_new(*out, "server_certificate_expires",
                             json_integer(kmipserver_expires(kmip->server)));
     } else {
@@ -417,7 +412,7 @@ static bool kmip_look(void *self, json_t **out, struct err *err)
 
 const struct key_provider kmip_provider = {
     .type = "kmip",
-    .summary = "keys at an external key server that speaks KMIP 1.2 to 1.4",
+    .summary = "keys at an external key server that speaks KMIP 1.2 to 2.1",
     .open = kmip_open,
     .close = kmip_close,
     .kek_make = kmip_kek_make,

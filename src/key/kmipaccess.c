@@ -22,6 +22,7 @@ struct kmipaccess {
     const char *ca;
     const char *certificate;
     const char *user; /* or NULL */
+    const char *kek;
     struct secret *private_key;
     struct secret *password;
     char *remember;
@@ -34,6 +35,12 @@ static char *in_folder(const struct provider_conf *conf, const char *file)
 
 /* --- keeping --------------------------------------------------------------------------------- */
 
+static bool kek_is_known(const char *kek)
+{
+    return !kek || strcmp(kek, "auto") == 0 || strcmp(kek, "server") == 0 ||
+           strcmp(kek, "host") == 0;
+}
+
 static bool is_complete(const struct provider_conf *conf, struct err *err)
 {
     const struct {
@@ -45,6 +52,7 @@ static bool is_complete(const struct provider_conf *conf, struct err *err)
         {"client certificate", conf->certificate != NULL},
         {"private key", conf->private_key != NULL},
         {"password for its user", !conf->user || conf->password},
+        {"place for its KEKs: auto, server or host", kek_is_known(conf->kek)},
     };
 
     for (size_t i = 0; i < COUNT_OF(needs); i++) {
@@ -62,9 +70,9 @@ static json_t *record_of(const struct provider_conf *conf)
     for (size_t i = 0; conf->servers[i]; i++) {
         json_array_append_new(servers, json_string(conf->servers[i]));
     }
-    return json_pack("{s:i, s:s, s:o, s:s, s:s, s:s*}", "version", FORMAT, "cluster", conf->cluster,
-                     "servers", servers, "ca", conf->ca, "certificate", conf->certificate, "user",
-                     conf->user);
+    return json_pack("{s:i, s:s, s:o, s:s, s:s, s:s*, s:s*}", "version", FORMAT, "cluster",
+                     conf->cluster, "servers", servers, "ca", conf->ca, "certificate",
+                     conf->certificate, "user", conf->user, "kek", conf->kek);
 }
 
 /* The record last: with it there, all of it is there. */
@@ -133,6 +141,7 @@ static bool read_record(const struct provider_conf *conf, struct kmipaccess *acc
         !json_get_string(access->record, "user", MAX_USER, &access->user, err)) {
         return false;
     }
+    access->kek = json_string_or(access->record, "kek", "auto");
     return strcmp(cluster, conf->cluster) == 0 ||
            err_set(err, ERR_CLASH, "the kmip provider in '%s' is cluster %s's, not %s's",
                    conf->folder, cluster, conf->cluster);
@@ -174,6 +183,11 @@ void kmipaccess_free(struct kmipaccess *access)
         free(access->remember);
         free(access);
     }
+}
+
+const char *kmipaccess_kek(const struct kmipaccess *access)
+{
+    return access->kek;
 }
 
 struct kmipserver_conf kmipaccess_servers(const struct kmipaccess *access)

@@ -17,6 +17,8 @@ struct kmipaccess;
 bool kmipaccess_open(const struct provider_conf *conf, struct kmipaccess **out, struct err *err);
 void kmipaccess_free(struct kmipaccess *access);
 DROP(kmipaccess, struct kmipaccess *, kmipaccess_free);
+/* Where KEKs are used: "auto", "server", "host". */
+const char *kmipaccess_kek(const struct kmipaccess *access);
 /* Points into `access`. */
 struct kmipserver_conf kmipaccess_servers(const struct kmipaccess *access);
 

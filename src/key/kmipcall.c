@@ -5,8 +5,9 @@
 
 #include "base/secret_open.h"
 
-/* KMIP 1.4, 9.1.3.2.24 and 9.1.3.2.28. */
+/* KMIP 1.4, 9.1.3.2.28 and 9.1.3.2.29; 2.1, 11.48. */
 enum { STATUS_SUCCESS = 0, STATUS_PENDING = 2 };
+enum { CRYPTO_FAILURE = 0x0A, GENERAL_FAILURE = 0x100 };
 enum { CREDENTIAL_USER_AND_PASSWORD = 1 };
 
 static const struct {
@@ -18,16 +19,49 @@ static const struct {
     {0x03, ERR_DENIED, "it does not know us"},
     {0x04, ERR_CLASH, "it does not understand the message"},
     {0x05, ERR_CLASH, "it does not have this operation"},
+    {0x06, ERR_CLASH, "it misses a field"},
+    {0x07, ERR_CLASH, "it does not take a field"},
     {0x08, ERR_CLASH, "it does not have this feature"},
-    {0x0B, ERR_SYSTEM, "its cryptography failed"},
-    {0x0C, ERR_DENIED, "the object's state forbids it"},
-    {0x0D, ERR_DENIED, "permission denied"},
-    {0x0E, ERR_DENIED, "the object is archived"},
-    {0x11, ERR_CLASH, "it does not have this key format"},
-    {0x17, ERR_DENIED, "the key is sensitive and is not given out"},
-    {0x18, ERR_DENIED, "the key is not extractable"},
+    {0x0A, ERR_SYSTEM, "its cryptography failed"},
+    {0x0B, ERR_DENIED, "the object does not allow this now"},
+    {0x0C, ERR_DENIED, "permission denied"},
+    {0x0D, ERR_DENIED, "the object is archived"},
+    {0x10, ERR_CLASH, "it does not have this key format"},
+    {0x16, ERR_DENIED, "the key is sensitive and is not given out"},
+    {0x17, ERR_DENIED, "the key is not extractable"},
+    {0x18, ERR_CLASH, "such an object is there already"},
+    {0x24, ERR_CLASH, "it does not take these cryptographic parameters"},
+    {0x29, ERR_DENIED, "the key's usage mask forbids it"},
+    {0x2A, ERR_AWAY, "it failed"},
+    {0x35, ERR_CLASH, "an object of this name is there already"},
+    {0x36, ERR_ABSENT, "the object was destroyed"},
+    {0x37, ERR_ABSENT, "there is no such object"},
+    {0x39, ERR_DENIED, "permission denied"},
+    {0x3E, ERR_CLASH, "it does not have these cryptographic parameters"},
+    {0x43, ERR_DENIED, "the object's state forbids it"},
     {0x100, ERR_AWAY, "it failed"},
 };
+
+static const char *const operation_names[] = {
+    [KMIP_CREATE] = "Create",
+    [KMIP_LOCATE] = "Locate",
+    [KMIP_GET] = "Get",
+    [KMIP_GET_ATTRIBUTES] = "Get Attributes",
+    [KMIP_ACTIVATE] = "Activate",
+    [KMIP_REVOKE] = "Revoke",
+    [KMIP_DESTROY] = "Destroy",
+    [KMIP_QUERY] = "Query",
+    [KMIP_DISCOVER_VERSIONS] = "Discover Versions",
+    [KMIP_ENCRYPT] = "Encrypt",
+    [KMIP_DECRYPT] = "Decrypt",
+};
+
+const char *kmip_operation_name(enum kmip_operation operation)
+{
+    return operation < COUNT_OF(operation_names) && operation_names[operation]
+               ? operation_names[operation]
+               : "unknown";
+}
 
 /* --- request --------------------------------------------------------------------------------- */
 
@@ -113,11 +147,17 @@ void kmipcall_clear(struct kmipcall *call)
 
 /* --- response -------------------------------------------------------------------------------- */
 
-static bool refused(const struct ttlv *item, struct err *err)
+/* What does not decrypt is no trouble of the server's, whatever it calls it. */
+static bool is_no_decryption(enum kmip_operation operation, uint32_t reason)
+{
+    return operation == KMIP_DECRYPT && (reason == GENERAL_FAILURE || reason == CRYPTO_FAILURE);
+}
+
+static bool refused(const struct ttlv *item, enum kmip_operation operation, struct err *err)
 {
     struct ttlv reason = {0}, message = {0};
-    uint32_t number =
-        ttlv_find(item, KMIP_RESULT_REASON, TTLV_ENUM, &reason) ? ttlv_enum(&reason) : 0x100;
+    uint32_t number = ttlv_find(item, KMIP_RESULT_REASON, TTLV_ENUM, &reason) ? ttlv_enum(&reason)
+                                                                              : GENERAL_FAILURE;
     const char *what = "it refuses";
     enum err_kind kind = ERR_CLASH;
 
@@ -126,6 +166,10 @@ static bool refused(const struct ttlv *item, struct err *err)
             kind = reasons[i].kind;
             what = reasons[i].what;
         }
+    }
+    if (is_no_decryption(operation, number)) {
+        kind = ERR_CLASH;
+        what = "it does not decrypt this";
     }
     if (!ttlv_find(item, KMIP_RESULT_MESSAGE, TTLV_TEXT, &message)) {
         return err_set(err, kind, "the key server says: %s (0x%x)", what, number);
@@ -169,7 +213,7 @@ bool kmipcall_reply(const struct secret *bytes, enum kmip_operation operation, s
         return err_set(err, ERR_AWAY, "the key server wants to be asked again later");
     }
     if (ttlv_enum(&status) != STATUS_SUCCESS) {
-        return refused(&item, err);
+        return refused(&item, operation, err);
     }
     if (!ttlv_get(&item, KMIP_OPERATION, TTLV_ENUM, "operation", &echo, err) ||
         !ttlv_get(&item, KMIP_RESPONSE_PAYLOAD, TTLV_STRUCTURE, "response payload", out, err)) {

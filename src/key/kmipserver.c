@@ -18,10 +18,18 @@ struct kmipserver {
     bool fresh; /* nothing was asked over this connection but its version */
     bool once;
     struct kmip_version version;
+    uint64_t operations; /* a bit for each that it has */
 };
 
 /* The ones we speak, best first. */
-static const struct kmip_version spoken[] = {{1, 4}, {1, 3}, {1, 2}};
+static const struct kmip_version spoken[] = {{2, 1}, {2, 0}, {1, 4}, {1, 3}, {1, 2}};
+
+enum { QUERY_OPERATIONS = 1 }; /* KMIP 1.4, 9.1.3.2.24 */
+
+static uint64_t bit_of(enum kmip_operation operation)
+{
+    return UINT64_C(1) << operation;
+}
 
 static long long now(void)
 {
@@ -132,7 +140,8 @@ static bool choose_version(const struct ttlv *payload, struct kmip_version *out,
 {
     struct ttlv_reader reader = ttlv_inside(payload);
     struct ttlv version, major, minor;
-    int best = -1, newest = 0;
+    struct kmip_version newest = {0};
+    int best = -1;
 
     while (ttlv_next(&reader, &version)) {
         if (version.tag != KMIP_PROTOCOL_VERSION || version.type != TTLV_STRUCTURE ||
@@ -140,8 +149,8 @@ static bool choose_version(const struct ttlv *payload, struct kmip_version *out,
             !ttlv_find(&version, KMIP_PROTOCOL_MINOR, TTLV_INTEGER, &minor)) {
             continue;
         }
-        if (ttlv_integer(&major) == 1 && ttlv_integer(&minor) > newest) {
-            newest = ttlv_integer(&minor);
+        if (!kmip_version_from(newest, ttlv_integer(&major), ttlv_integer(&minor))) {
+            newest = (struct kmip_version){ttlv_integer(&major), ttlv_integer(&minor)};
         }
         for (int i = 0; i < (int)COUNT_OF(spoken); i++) {
             if (ttlv_integer(&major) == spoken[i].major &&
@@ -151,12 +160,20 @@ static bool choose_version(const struct ttlv *payload, struct kmip_version *out,
         }
     }
     if (best < 0) {
-        err_set(err, ERR_CLASH, "the key server speaks no KMIP from 1.2 to 1.4 (newest: 1.%d)",
-                newest);
+        err_set(err, ERR_CLASH, "the key server speaks no KMIP from 1.2 to 2.1 (newest: %d.%d)",
+                newest.major, newest.minor);
         return err_mend(err, "switch KMIP 1.2 or newer on at the key server");
     }
     *out = spoken[best];
     return true;
+}
+
+/* One question over a connection that is not the server's yet. */
+static bool ask_early(struct stream *stream, struct kmipcall *call, long long deadline,
+                      struct secret **out_message, struct ttlv *out_payload, struct err *err)
+{
+    return kmipcall_end(call, err) && exchange(stream, call->bytes, deadline, out_message, err) &&
+           kmipcall_reply(*out_message, call->operation, out_payload, err);
 }
 
 /* Asked in the oldest version that we speak: who speaks a newer one understands it. */
@@ -169,9 +186,47 @@ static bool negotiate(struct stream *stream, const struct kmip_credential *crede
 
     return kmipcall_begin(KMIP_DISCOVER_VERSIONS, spoken[COUNT_OF(spoken) - 1], credential, &call,
                           err) &&
-           kmipcall_end(&call, err) && exchange(stream, call.bytes, deadline, &message, err) &&
-           kmipcall_reply(message, KMIP_DISCOVER_VERSIONS, &payload, err) &&
+           ask_early(stream, &call, deadline, &message, &payload, err) &&
            choose_version(&payload, out, err);
+}
+
+static uint64_t operations_in(const struct ttlv *payload)
+{
+    struct ttlv_reader reader = ttlv_inside(payload);
+    struct ttlv item;
+    uint64_t bits = 0;
+
+    while (ttlv_next(&reader, &item)) {
+        if (item.tag == KMIP_OPERATION && item.type == TTLV_ENUM && ttlv_enum(&item) < 64) {
+            bits |= bit_of(ttlv_enum(&item));
+        }
+    }
+    return bits;
+}
+
+/* A server that refuses the question is taken to have what every server has. */
+static bool learn_operations(struct kmipserver *server, struct stream *stream, long long deadline,
+                             struct err *err)
+{
+    AUTO(drop_kmipcall) struct kmipcall call = {0};
+    AUTO(drop_secret) struct secret *message = NULL;
+    struct err refusal = {0};
+    struct ttlv payload;
+
+    if (!kmipcall_begin(KMIP_QUERY, server->version, &server->conf.credential, &call, err)) {
+        return false;
+    }
+    ttlv_put_enum(&call.writer, KMIP_QUERY_FUNCTION, QUERY_OPERATIONS);
+    if (ask_early(stream, &call, deadline, &message, &payload, &refusal)) {
+        server->operations = operations_in(&payload);
+        return true;
+    }
+    if (refusal.kind == ERR_AWAY || refusal.kind == ERR_INPUT) {
+        *err = refusal;
+        return false;
+    }
+    server->operations = ~(bit_of(KMIP_ENCRYPT) | bit_of(KMIP_DECRYPT));
+    return true;
 }
 
 static bool reach_one(struct kmipserver *server, const char *name, struct err *err)
@@ -186,7 +241,8 @@ static bool reach_one(struct kmipserver *server, const char *name, struct err *e
     if (!stream_open(&conf, KMIP_REACH_MS, &stream, err)) {
         return false;
     }
-    if (!negotiate(stream, &server->conf.credential, deadline, &server->version, err)) {
+    if (!negotiate(stream, &server->conf.credential, deadline, &server->version, err) ||
+        !learn_operations(server, stream, deadline, err)) {
         return err_add(err, "'%s'", name);
     }
     server->stream = TAKE(stream);
@@ -231,6 +287,24 @@ bool kmipserver_reach(struct kmipserver *server, struct err *err)
 
 /* --- asking ---------------------------------------------------------------------------------- */
 
+static bool has_operation(const struct kmipserver *server, enum kmip_operation operation,
+                          struct err *err)
+{
+    if (server->operations & bit_of(operation)) {
+        return true;
+    }
+    err_set(err, ERR_CLASH, "the key server '%s' does not have the operation '%s'",
+            server->conf.servers[server->good], kmip_operation_name(operation));
+    return err_mend(err, "switch it on there, for this client");
+}
+
+bool kmipserver_has(struct kmipserver *server, enum kmip_operation operation)
+{
+    struct err ignored = {0};
+
+    return kmipserver_reach(server, &ignored) && (server->operations & bit_of(operation));
+}
+
 bool kmipserver_begin(struct kmipserver *server, enum kmip_operation operation, bool once,
                       struct kmipcall *out, struct err *err)
 {
@@ -239,7 +313,7 @@ bool kmipserver_begin(struct kmipserver *server, enum kmip_operation operation, 
         leave(server);
     }
     server->once = once;
-    return kmipserver_reach(server, err) &&
+    return kmipserver_reach(server, err) && has_operation(server, operation, err) &&
            kmipcall_begin(operation, server->version, &server->conf.credential, out, err);
 }
 

@@ -2,7 +2,8 @@
 /*
  * The key servers of a KMIP provider: an ordered list, of which the first that answers is used and
  * remembered, also over a restart. One that is dead, be it that it refuses or that it swallows
- * packets, costs at most KMIP_REACH_MS. The version is negotiated with each (Discover Versions).
+ * packets, costs at most KMIP_REACH_MS. With each the version is negotiated (Discover Versions,
+ * KMIP 1.2 to 2.1), and it is asked which operations it has (Query), so that none is tried in vain.
  */
 #ifndef QUOIN_KEY_KMIPSERVER_H
 #define QUOIN_KEY_KMIPSERVER_H
@@ -36,12 +37,17 @@ DROP(kmipserver, struct kmipserver *, kmipserver_free);
 bool kmipserver_reach(struct kmipserver *server, struct err *err);
 struct kmip_version kmipserver_version(const struct kmipserver *server);
 /* A request for it, as kmipcall_begin. Reaches a server if none is. `once`: must not be sent twice,
- * so it goes over a fresh connection and is never repeated. */
+ * so it goes over a fresh connection and is never repeated. ERR_CLASH: the server does not have
+ * this operation. */
 bool kmipserver_begin(struct kmipserver *server, enum kmip_operation operation, bool once,
                       struct kmipcall *out, struct err *err);
 /* Ends the call, sends it, and gives the response, whose payload points into `out_message`. */
 bool kmipserver_ask(struct kmipserver *server, struct kmipcall *call, struct secret **out_message,
                     struct ttlv *out_payload, struct err *err);
+
+/* The server in use, reached if none is, has this operation. One that does not answer Query counts
+ * as having all but Encrypt and Decrypt. */
+bool kmipserver_has(struct kmipserver *server, enum kmip_operation operation);
 
 /* Of the server in use, or NULL; and until when its certificate is valid (0: unknown). */
 const char *kmipserver_name(const struct kmipserver *server);

@@ -23,6 +23,7 @@ struct provider_conf {
     const struct secret *private_key; /* PEM */
     const char *user;                 /* or NULL */
     const struct secret *password;    /* with `user` */
+    const char *kek; /* where KEKs are used: "server", "host", or "auto", as NULL is */
 };
 
 struct key;
@@ -34,15 +35,16 @@ struct key_provider {
     /* Makes what is missing, so opening twice is safe. ERR_AWAY: does not answer now. */
     bool (*open)(const struct provider_conf *conf, void **out_self, struct err *err);
     void (*close)(void *self);
-    /* A fresh KEK that only this provider holds. `label` is for its operators. The caller frees
-     * the id. */
+    /* A fresh KEK that only this provider holds. `label` is for its operators; one that was begun
+     * for the same label and never wrapped anything is fresh too. The caller frees the id. */
     bool (*kek_make)(void *self, const char *label, char **out_kek_id, struct err *err);
     /* Under `about->kek_id`. Twice the same secret gives two envelopes; both open.
      * ERR_ABSENT: the KEK is gone for good. */
     bool (*wrap)(void *self, const struct envelope_about *about, const struct secret *secret,
                  struct envelope **out, struct err *err);
     /* ERR_AWAY: ask again later. ERR_ABSENT: the KEK is gone for good. ERR_DENIED: not for this
-     * host, or the envelope was changed. ERR_CLASH: bound to something else than `expected`. */
+     * host, or the envelope was changed. ERR_CLASH: bound to something else than `expected`, or the
+     * provider holds another KEK under this id. */
     bool (*unwrap)(void *self, const struct envelope *envelope,
                    const struct envelope_about *expected, struct secret **out, struct err *err);
     /* Makes unwrap impossible from now on. Retiring twice succeeds. */

@@ -7,7 +7,7 @@
 
 #include "base/base.h"
 #include "base/secret_open.h"
-#include "key/kmipcall.h"
+#include "key/kmipattribute.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -33,10 +33,23 @@ static unsigned walk(const struct ttlv *structure, unsigned depth)
     return sum;
 }
 
+static void read_attributes(const struct ttlv *payload)
+{
+    static const struct kmip_version versions[] = {{1, 2}, {2, 1}};
+    struct err err = {0};
+    uint32_t state;
+
+    for (size_t i = 0; i < COUNT_OF(versions); i++) {
+        (void)kmipattribute_enum(payload, versions[i], KMIP_STATE, &state, &err);
+        (void)kmipattribute_has_name(payload, versions[i], "quoin: cluster edge-01");
+    }
+}
+
 static void as_response(const uint8_t *data, size_t size)
 {
-    static const enum kmip_operation operations[] = {KMIP_CREATE, KMIP_GET, KMIP_GET_ATTRIBUTES,
-                                                     KMIP_DISCOVER_VERSIONS};
+    static const enum kmip_operation operations[] = {KMIP_CREATE,         KMIP_GET,
+                                                     KMIP_GET_ATTRIBUTES, KMIP_DISCOVER_VERSIONS,
+                                                     KMIP_LOCATE,         KMIP_DECRYPT};
     AUTO(drop_secret) struct secret *message = NULL;
     struct ttlv payload;
     struct err err = {0};
@@ -48,6 +61,7 @@ static void as_response(const uint8_t *data, size_t size)
     for (size_t i = 0; i < COUNT_OF(operations); i++) {
         if (kmipcall_reply(message, operations[i], &payload, &err)) {
             (void)walk(&payload, 0);
+            read_attributes(&payload);
         }
     }
 }

@@ -27,10 +27,12 @@ enum lie {
     LIE_NO_PAYLOAD,
     LIE_NO_KMIP,
     LIE_CLOSE,
-    LIE_CUT,      /* after `cut` bytes */
-    LIE_DRIP,     /* a byte every 300 ms */
-    LIE_OLD,      /* speaks KMIP 1.0 only */
-    LIE_NO_STATE, /* an answer without the state */
+    LIE_CUT,         /* after `cut` bytes */
+    LIE_DRIP,        /* a byte every 300 ms */
+    LIE_OLD,         /* speaks KMIP 1.0 only */
+    LIE_NO_STATE,    /* an answer without the state */
+    LIE_LONG_WRAP,   /* a wrapped or unwrapped key of another size */
+    LIE_OTHER_PLAIN, /* decrypts to another key */
 };
 
 static struct {
@@ -39,8 +41,13 @@ static struct {
     char server[32];
     pthread_t thread;
     SSL_CTX *context;
+    struct kmip_version version; /* that it speaks */
+    bool encrypts;               /* it has Encrypt and Decrypt, by AES-GCM */
+    uint32_t state;              /* of the KEK; 0: active */
+    uint32_t without;            /* an operation that it does not have */
     enum lie lie;
     size_t cut;
+    unsigned char data[48]; /* of the last Encrypt or Decrypt */
     volatile bool over;
 } liar;
 
@@ -68,13 +75,62 @@ static inline void liar_key(struct ttlv_writer *writer)
     ttlv_put_end(writer);
 }
 
+/* "Encrypts" by changing each bit: nobody here looks closer. */
+static inline void liar_crypt(struct ttlv_writer *writer, uint32_t operation)
+{
+    static const unsigned char tag[16] = {1};
+    unsigned char out[48];
+    size_t size = liar.lie == LIE_LONG_WRAP ? 40 : 32;
+
+    for (size_t i = 0; i < sizeof(out); i++) {
+        out[i] = liar.data[i] ^ 0xff ^ (liar.lie == LIE_OTHER_PLAIN);
+    }
+    ttlv_put_bytes(writer, KMIP_DATA, span_of(out, size));
+    if (operation == KMIP_ENCRYPT) {
+        ttlv_put_bytes(writer, KMIP_AEAD_TAG, span_of(tag, sizeof(tag)));
+    }
+}
+
+static inline void liar_state(struct ttlv_writer *writer)
+{
+    if (liar.version.major >= 2) {
+        ttlv_put_begin(writer, KMIP_ATTRIBUTES);
+        ttlv_put_enum(writer, KMIP_STATE, liar.state ? liar.state : 2);
+    } else {
+        ttlv_put_begin(writer, KMIP_ATTRIBUTE);
+        ttlv_put_text(writer, KMIP_ATTRIBUTE_NAME, "State");
+        ttlv_put_enum(writer, KMIP_ATTRIBUTE_VALUE, liar.state ? liar.state : 2);
+    }
+    ttlv_put_end(writer);
+}
+
+static inline void liar_operations(struct ttlv_writer *writer)
+{
+    static const uint32_t operations[] = {KMIP_CREATE,   KMIP_GET,    KMIP_GET_ATTRIBUTES,
+                                          KMIP_ACTIVATE, KMIP_REVOKE, KMIP_DESTROY};
+
+    for (size_t i = 0; i < COUNT_OF(operations); i++) {
+        if (operations[i] != liar.without) {
+            ttlv_put_enum(writer, KMIP_OPERATION, operations[i]);
+        }
+    }
+    if (liar.encrypts) {
+        ttlv_put_enum(writer, KMIP_OPERATION, KMIP_ENCRYPT);
+        ttlv_put_enum(writer, KMIP_OPERATION, KMIP_DECRYPT);
+    }
+}
+
 static inline void liar_payload(struct ttlv_writer *writer, uint32_t operation)
 {
     if (operation == KMIP_DISCOVER_VERSIONS) {
         ttlv_put_begin(writer, KMIP_PROTOCOL_VERSION);
-        ttlv_put_integer(writer, KMIP_PROTOCOL_MAJOR, 1);
-        ttlv_put_integer(writer, KMIP_PROTOCOL_MINOR, liar.lie == LIE_OLD ? 0 : 2);
+        ttlv_put_integer(writer, KMIP_PROTOCOL_MAJOR, liar.lie == LIE_OLD ? 1 : liar.version.major);
+        ttlv_put_integer(writer, KMIP_PROTOCOL_MINOR, liar.lie == LIE_OLD ? 0 : liar.version.minor);
         ttlv_put_end(writer);
+        return;
+    }
+    if (operation == KMIP_QUERY) {
+        liar_operations(writer);
         return;
     }
     if (operation == KMIP_GET) {
@@ -82,10 +138,10 @@ static inline void liar_payload(struct ttlv_writer *writer, uint32_t operation)
     }
     ttlv_put_text(writer, KMIP_UNIQUE_IDENTIFIER, liar.lie == LIE_OTHER_ID ? "18" : "17");
     if (operation == KMIP_GET_ATTRIBUTES && liar.lie != LIE_NO_STATE) {
-        ttlv_put_begin(writer, KMIP_ATTRIBUTE);
-        ttlv_put_text(writer, KMIP_ATTRIBUTE_NAME, "State");
-        ttlv_put_enum(writer, KMIP_ATTRIBUTE_VALUE, 2);
-        ttlv_put_end(writer);
+        liar_state(writer);
+    }
+    if (operation == KMIP_ENCRYPT || operation == KMIP_DECRYPT) {
+        liar_crypt(writer, operation);
     }
     if (operation == KMIP_GET) {
         liar_key(writer);
@@ -95,7 +151,7 @@ static inline void liar_payload(struct ttlv_writer *writer, uint32_t operation)
 /* Lies are told about the key only, so that everything before it goes well. */
 static inline bool lies_now(uint32_t operation)
 {
-    return operation == KMIP_GET;
+    return operation == (liar.encrypts ? KMIP_DECRYPT : KMIP_GET);
 }
 
 static inline size_t liar_message(uint32_t operation, unsigned char *bytes, size_t room)
@@ -107,8 +163,8 @@ static inline size_t liar_message(uint32_t operation, unsigned char *bytes, size
     ttlv_put_begin(&writer, KMIP_RESPONSE_MESSAGE);
     ttlv_put_begin(&writer, KMIP_RESPONSE_HEADER);
     ttlv_put_begin(&writer, KMIP_PROTOCOL_VERSION);
-    ttlv_put_integer(&writer, KMIP_PROTOCOL_MAJOR, 1);
-    ttlv_put_integer(&writer, KMIP_PROTOCOL_MINOR, 2);
+    ttlv_put_integer(&writer, KMIP_PROTOCOL_MAJOR, liar.version.major);
+    ttlv_put_integer(&writer, KMIP_PROTOCOL_MINOR, liar.version.minor);
     ttlv_put_end(&writer);
     ttlv_put_integer(&writer, KMIP_BATCH_COUNT, lies && liar.lie == LIE_BATCHES ? 0x7fffffff : 1);
     ttlv_put_end(&writer);
@@ -187,6 +243,18 @@ static inline bool liar_answer(SSL *ssl, uint32_t operation)
     return liar.lie == LIE_NONE;
 }
 
+/* What is to be encrypted or decrypted; key wrap is what this server does not have. */
+static inline void liar_note(const struct ttlv *item)
+{
+    struct ttlv payload, data;
+
+    if (ttlv_find(item, KMIP_REQUEST_PAYLOAD, TTLV_STRUCTURE, &payload) &&
+        ttlv_find(&payload, KMIP_DATA, TTLV_BYTES, &data) && data.length <= sizeof(liar.data)) {
+        memset(liar.data, 0, sizeof(liar.data));
+        memcpy(liar.data, data.value, data.length);
+    }
+}
+
 /* A request's bytes, and which operation it asks for; 0: none came. */
 static inline uint32_t liar_hear(SSL *ssl)
 {
@@ -199,6 +267,7 @@ static inline uint32_t liar_hear(SSL *ssl)
         if (ttlv_read(span_of(bytes, have), &message, &(struct err){0}) &&
             ttlv_find(&message, KMIP_BATCH_ITEM, TTLV_STRUCTURE, &item) &&
             ttlv_find(&item, KMIP_OPERATION, TTLV_ENUM, &operation)) {
+            liar_note(&item);
             return ttlv_enum(&operation);
         }
     }
@@ -232,6 +301,7 @@ static inline void liar_start(void)
     AUTO(drop_free) char *ca_path = text_make("%s/ca.pem", folder_path);
 
     (void)signal(SIGPIPE, SIG_IGN);
+    liar.over = false;
     liar.context = SSL_CTX_new(TLS_server_method());
     assert_int_equal(SSL_CTX_use_certificate_file(liar.context, pem, SSL_FILETYPE_PEM), 1);
     assert_int_equal(SSL_CTX_use_PrivateKey_file(liar.context, key, SSL_FILETYPE_PEM), 1);

@@ -13,7 +13,8 @@
 struct pykmip {
     struct child child;
     int port;
-    char server[32]; /* "127.0.0.1:port" */
+    char server[32];     /* "127.0.0.1:port" */
+    const char *version; /* the only one that it speaks, "1.2"; NULL: all that it knows */
 };
 
 /* A port that nobody listens at now. */
@@ -57,6 +58,15 @@ static const char pykmip_main[] =
     "import multiprocessing, sys, types\n"
     "multiprocessing.Manager = lambda: types.SimpleNamespace(dict=dict, shutdown=lambda: None)\n"
     "from kmip.services.server.server import KmipServer\n"
+    "from kmip.services.server import engine\n"
+    "from kmip.core.messages import contents\n"
+    "begin = engine.KmipEngine.__init__\n"
+    "def only(self, *a, **k):\n"
+    "    begin(self, *a, **k)\n"
+    "    version = contents.ProtocolVersion(*map(int, sys.argv[3].split('.')))\n"
+    "    self._protocol_versions = [contents.ProtocolVersion(1, 2), version]\n"
+    "if sys.argv[3] != '-':\n"
+    "    engine.KmipEngine.__init__ = only\n"
     "server = KmipServer(config_path=sys.argv[1], log_path=sys.argv[2])\n"
     "with server:\n"
     "    server.serve()\n";
@@ -81,9 +91,10 @@ static inline void pykmip_start(struct pykmip *out, const char *name, const char
                      out->port, folder_path, certificate, folder_path, certificate, folder_path,
                      policy, folder_path, name);
     assert_true(file_write(conf, text, strlen(text), 0600, &err));
-    assert_true(child_start(&(struct run){.argv = RUN("/usr/bin/python3", "-W", "ignore", "-c",
-                                                      pykmip_main, conf, log)},
-                            false, &out->child, &err));
+    assert_true(
+        child_start(&(struct run){.argv = RUN("/usr/bin/python3", "-W", "ignore", "-c", pykmip_main,
+                                              conf, log, out->version ? out->version : "-")},
+                    false, &out->child, &err));
     for (int i = 0; i < 1000 && !somebody_listens(out->port); i++) {
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     }

@@ -30,7 +30,8 @@ static struct key *opened(void)
                                        .servers = servers,
                                        .ca = ca,
                                        .certificate = certificate,
-                                       .private_key = private_key};
+                                       .private_key = private_key,
+                                       .kek = liar.encrypts ? "server" : "auto"};
     struct key *one = NULL;
     struct err err = {0};
 
@@ -40,11 +41,14 @@ static struct key *opened(void)
     return one;
 }
 
-static int begin(void **state)
+static int begin_with(void **state, struct kmip_version version, bool encrypts)
 {
     AUTO(drop_secret) struct secret *vm_key = NULL;
     struct err err = {0};
 
+    liar.version = version;
+    liar.encrypts = encrypts;
+    liar.lie = LIE_NONE;
     if (folder_make(state) != 0) {
         return -1;
     }
@@ -57,9 +61,27 @@ static int begin(void **state)
     (void)snprintf(provider, sizeof(provider), "%s/provider", folder_path);
     liar_start();
     key = opened();
-    return secret_random(32, &vm_key, &err) && key_wrap(key, &expected, vm_key, &envelope, &err)
-               ? 0
-               : -1;
+    if (secret_random(32, &vm_key, &err) && key_wrap(key, &expected, vm_key, &envelope, &err)) {
+        return 0;
+    }
+    print_message("%s\n", err.what);
+    return -1;
+}
+
+static int begin_1_2(void **state)
+{
+    return begin_with(state, (struct kmip_version){1, 2}, false);
+}
+
+static int begin_2_1(void **state)
+{
+    return begin_with(state, (struct kmip_version){2, 1}, false);
+}
+
+/* Its KEK stays there. */
+static int begin_server_side(void **state)
+{
+    return begin_with(state, (struct kmip_version){2, 1}, true);
 }
 
 static int end(void **state)
@@ -77,6 +99,7 @@ static int honest(void **state)
 {
     (void)state;
     liar.lie = LIE_NONE;
+    liar.state = 0;
     return 0;
 }
 
@@ -105,28 +128,33 @@ static void an_honest_answer_opens_it(void **state)
     }
 }
 
+enum only { ABOUT_ALL, ABOUT_KEYS, ABOUT_DECRYPTION };
+
 static const struct {
     enum lie lie;
     enum err_kind kind;
     const char *said;
+    enum only only;
 } lies[] = {
     {LIE_LENGTH_4G, ERR_INPUT, "above"},
     {LIE_LENGTH_2G, ERR_INPUT, "above"},
     {LIE_DEEP, ERR_INPUT, "structures in one another"},
     {LIE_BATCHES, ERR_INPUT, "2147483647 questions"},
     {LIE_OTHER_ID, ERR_CLASH, "another object"},
-    {LIE_OTHER_TYPE, ERR_CLASH, "something else than an AES-256 key"},
-    {LIE_OTHER_FORMAT, ERR_CLASH, "something else than an AES-256 key"},
-    {LIE_OTHER_ALGORITHM, ERR_CLASH, "something else than an AES-256 key"},
-    {LIE_SHORT_KEY, ERR_CLASH, "something else than an AES-256 key"},
-    {LIE_ZERO_KEY, ERR_CLASH, "something else than an AES-256 key"},
-    {LIE_WRAPPED, ERR_CLASH, "something else than an AES-256 key"},
+    {LIE_OTHER_TYPE, ERR_CLASH, "something else than an AES-256 key", ABOUT_KEYS},
+    {LIE_OTHER_FORMAT, ERR_CLASH, "something else than an AES-256 key", ABOUT_KEYS},
+    {LIE_OTHER_ALGORITHM, ERR_CLASH, "something else than an AES-256 key", ABOUT_KEYS},
+    {LIE_SHORT_KEY, ERR_CLASH, "something else than an AES-256 key", ABOUT_KEYS},
+    {LIE_ZERO_KEY, ERR_CLASH, "something else than an AES-256 key", ABOUT_KEYS},
+    {LIE_WRAPPED, ERR_CLASH, "something else than an AES-256 key", ABOUT_KEYS},
     {LIE_PENDING, ERR_AWAY, "again later"},
     {LIE_OTHER_OPERATION, ERR_INPUT, "answers operation 0x1"},
     {LIE_NO_PAYLOAD, ERR_INPUT, "response payload"},
     {LIE_NO_KMIP, ERR_INPUT, "no KMIP"},
     {LIE_CLOSE, ERR_AWAY, "closed"},
     {LIE_NO_STATE, ERR_INPUT, "attribute"},
+    {LIE_LONG_WRAP, ERR_CLASH, "40 bytes of unwrapped key, not 32", ABOUT_DECRYPTION},
+    {LIE_OTHER_PLAIN, ERR_DENIED, "", ABOUT_DECRYPTION},
 };
 
 static void no_lie_is_believed_and_the_next_truth_is(void **state)
@@ -134,6 +162,11 @@ static void no_lie_is_believed_and_the_next_truth_is(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(lies); i++) {
         struct err err = {0}, after = {0};
+
+        if ((lies[i].only == ABOUT_KEYS && liar.encrypts) ||
+            (lies[i].only == ABOUT_DECRYPTION && !liar.encrypts)) {
+            continue;
+        }
         long long start = milliseconds();
 
         liar.lie = lies[i].lie;
@@ -155,7 +188,7 @@ static void no_lie_is_believed_and_the_next_truth_is(void **state)
 static void an_answer_cut_short_is_away(void **state)
 {
     static unsigned char bytes[8192];
-    size_t size = liar_message(KMIP_GET, bytes, sizeof(bytes));
+    size_t size = liar_message(liar.encrypts ? KMIP_DECRYPT : KMIP_GET, bytes, sizeof(bytes));
 
     (void)state;
     liar.lie = LIE_CUT;
@@ -210,14 +243,63 @@ static void lies_about_sizes_take_no_memory(void **state)
     assert_true(mallinfo2().arena + mallinfo2().hblkhd < before + 8u * 1024u * 1024u);
 }
 
+/* T10 c. */
+static void each_state_of_a_kek_has_its_own_message(void **state)
+{
+    static const struct {
+        uint32_t state;
+        enum err_kind kind;
+        const char *said;
+    } states[] = {
+        {1, ERR_DENIED, "not active yet"}, {3, ERR_DENIED, "deactivated"},
+        {4, ERR_DENIED, "compromised"},    {5, ERR_ABSENT, "destroyed"},
+        {6, ERR_ABSENT, "destroyed"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(states); i++) {
+        struct err err = {0};
+
+        liar.state = states[i].state;
+        assert_false(unwrap(&err));
+        assert_int_equal(err.kind, states[i].kind);
+        assert_non_null(strstr(err.what, states[i].said));
+    }
+}
+
+static void a_server_without_an_operation_is_not_asked_for_it(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    liar.without = KMIP_GET_ATTRIBUTES;
+    key_close(key); /* what it has is asked once a connection */
+    key = opened();
+    assert_false(unwrap(&err));
+    assert_int_equal(err.kind, ERR_CLASH);
+    assert_non_null(strstr(err.what, "does not have the operation 'Get Attributes'"));
+    liar.without = 0;
+    key_close(key);
+    key = opened();
+    assert_true(unwrap(&err));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, honest)
     const struct CMUnitTest tests[] = {
-        TEST(an_honest_answer_opens_it),       TEST(no_lie_is_believed_and_the_next_truth_is),
-        TEST(an_answer_cut_short_is_away),     TEST(an_answer_that_drips_ends_at_its_deadline),
-        TEST(a_server_of_kmip_1_0_is_refused), TEST(lies_about_sizes_take_no_memory),
+        TEST(an_honest_answer_opens_it),
+        TEST(no_lie_is_believed_and_the_next_truth_is),
+        TEST(each_state_of_a_kek_has_its_own_message),
+        TEST(a_server_without_an_operation_is_not_asked_for_it),
+        TEST(an_answer_cut_short_is_away),
+        TEST(an_answer_that_drips_ends_at_its_deadline),
+        TEST(lies_about_sizes_take_no_memory),
+        TEST(a_server_of_kmip_1_0_is_refused),
     };
 
-    return cmocka_run_group_tests(tests, begin, end);
+    return cmocka_run_group_tests_name("KMIP 1.2", tests, begin_1_2, end) +
+           cmocka_run_group_tests_name("KMIP 2.1", tests, begin_2_1, end) +
+           cmocka_run_group_tests_name("KMIP 2.1, wrapped at the server", tests, begin_server_side,
+                                       end);
 }
