@@ -65,6 +65,10 @@ kmip_listens() {
     [ -n "$(ss -Hltn "src $NETWORK.1:$KMIP_PORT")" ]
 }
 
+kmip_freeze() { echo 1 >"$(cgroup_root)/kmip/cgroup.freeze"; }
+kmip_thaw() { ! cgroup_busy kmip || echo 0 >"$(cgroup_root)/kmip/cgroup.freeze"; }
+
 kmip_stop() {
+    kmip_thaw
     cgroup_kill kmip
 }

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "agent/vm.h"
+#include "key/kmipaccess.h"
 #include "key/native.h"
 
 static json_t *text_or_null(const char *text)
@@ -139,6 +140,20 @@ static json_t *certificates_json(const struct host *host)
     return list;
 }
 
+/* Of an external provider. */
+static void status_add_dates(const char *folder, json_t *object)
+{
+    long long ours, theirs;
+
+    kmipaccess_dates(folder, &ours, &theirs);
+    if (ours) {
+        json_object_set_new(object, "client_certificate_expires", json_integer(ours));
+    }
+    if (theirs) {
+        json_object_set_new(object, "server_certificate_expires", json_integer(theirs));
+    }
+}
+
 static json_t *provider_json(struct agent *agent, const struct host *host)
 {
     AUTO(drop_free)
@@ -157,6 +172,7 @@ static json_t *provider_json(struct agent *agent, const struct host *host)
 
     status_add_rest(folder, object);
     add_use(agent, object);
+    status_add_dates(folder, object);
     return object;
 }
 

@@ -5,6 +5,7 @@
 
 const struct step_maker step_makers[] = {
     {"provider.open", step_provider_open},
+    {"provider.request", step_provider_request},
     {"ca.make", step_ca_make},
     {"agent.enrol", step_agent_enrol},
     {"agent.request", step_agent_request},

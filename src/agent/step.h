@@ -30,6 +30,7 @@ extern const struct step_maker step_makers[];
 bool step_make(struct agent *agent, const json_t *order, struct making *making, struct err *err);
 
 bool step_provider_open(struct agent *agent, struct making *making, struct err *err);
+bool step_provider_request(struct agent *agent, struct making *making, struct err *err);
 bool step_provider_remove(struct agent *agent, struct making *making, struct err *err);
 bool step_provider_import(struct agent *agent, struct making *making, struct err *err);
 bool step_agent_request(struct agent *agent, struct making *making, struct err *err);

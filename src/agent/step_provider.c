@@ -5,6 +5,7 @@
 #include "agent/share.h"
 #include "agent/status.h"
 #include "agent/step.h"
+#include "key/kmiprequest.h"
 #include "key/native.h"
 
 /* An open key borrows these: what stays the same stays where it is. */
@@ -73,7 +74,8 @@ static bool open_given(struct agent *agent, const json_t *params, struct err *er
                                        .certificate = json_string_or(params, "certificate", NULL),
                                        .private_key = agent->private_key,
                                        .user = json_string_or(params, "user", NULL),
-                                       .password = agent->password};
+                                       .password = agent->password,
+                                       .kek = json_string_or(params, "kek_at", NULL)};
 
     agent_key_close(agent);
     bool opened = key_open(&conf, &key, err);
@@ -86,11 +88,11 @@ static bool open_given(struct agent *agent, const json_t *params, struct err *er
 
 static bool make_kek(struct agent *agent, struct key *key, struct making *making, struct err *err)
 {
-    AUTO(drop_free) char *label = text_make("quoin %s", agent->host.cluster);
+    AUTO(drop_free) char *label = text_make("cluster %s", agent->host.cluster);
     AUTO(drop_free) char *kek = NULL;
 
     if (agent->host.provider.kek) {
-        return true;
+        return key_prove_kek(key, agent->host.provider.kek, err);
     }
     if (!key_kek_make(key, label, &kek, err)) {
         return false;
@@ -133,6 +135,25 @@ bool step_provider_open(struct agent *agent, struct making *making, struct err *
     json_object_set_new(look, "kek", json_string(agent->host.provider.kek));
     status_add_rest(agent->provider.folder, look);
     making->result = look;
+    return true;
+}
+
+bool step_provider_request(struct agent *agent, struct making *making, struct err *err)
+{
+    const struct host *host = &agent->host;
+    AUTO(drop_free) char *common_name = text_make("quoin %.24s %.24s", host->cluster, host->name);
+    AUTO(drop_free) char *pem = NULL;
+
+    if (!take_conf(agent, making->params, err)) {
+        return false;
+    }
+    const struct provider_conf conf = {.folder = agent->provider.folder,
+                                       .host = agent_hostseal_conf(agent)};
+
+    if (!kmiprequest_make(&conf, common_name, &pem, err)) {
+        return false;
+    }
+    making->result = json_pack("{s:s}", "request", pem);
     return true;
 }
 

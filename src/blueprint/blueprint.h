@@ -22,6 +22,7 @@
 
 enum disk_by { DISK_BY_WWN, DISK_BY_SERIAL, DISK_BY_UUID, DISK_BY_PATH };
 enum tpm_use { TPM_AUTO, TPM_REQUIRED, TPM_OFF };
+enum kek_at { KEK_AT_AUTO, KEK_AT_SERVER, KEK_AT_HOST };
 enum recovery_use { RECOVERY_OFF, RECOVERY_REQUIRED };
 
 struct blueprint_disk {
@@ -41,6 +42,7 @@ struct blueprint_host {
     } ssh;
     struct blueprint_disk *disks; /* one or more */
     size_t disk_count;
+    char *kms_certificate; /* file, or NULL: its certificate for a kmip provider without a key */
 };
 
 struct blueprint_volume { /* a disk of the manager */
@@ -78,7 +80,9 @@ struct blueprint_provider {
     char **servers; /* "host:port", in the order of trying */
     size_t server_count;
     char *ca, *certificate,
-        *private_key;               /* files; certificate and private_key may be NULL together */
+        *private_key;               /* files; certificate and private_key may be NULL together:
+                                       then each host has its own key and kms_certificate */
+    enum kek_at kek_at;             /* where KEKs are used; default auto */
     char *username, *password_file; /* or NULL together */
 };
 

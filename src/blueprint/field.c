@@ -70,6 +70,9 @@ static const struct field host[] = {
     LIST("disks", &disk_item, struct blueprint_host, disks, disk_count, 64, .min = 1,
          .required = true,
          .about = "the disks that the datastore takes, exactly these; each is wiped once"),
+    SCALAR("kms_certificate", type_file, struct blueprint_host, kms_certificate,
+           .about = "kmip without private_key: this host's certificate, PEM, signed from its quoin "
+                    "key csr"),
     END};
 
 static const struct field host_item = MAP(NULL, host, 0, .required = true);
@@ -146,6 +149,8 @@ static const struct field manager[] = {
     MAP("admin", admin, 0, .required = true, .about = "who signs in first"),
     END};
 
+static const char *const kek_words[] = {"auto", "server", "host", NULL};
+
 static const struct field provider[] = {
     SCALAR("name", type_label, struct blueprint_provider, name, .otherwise = "as type", .max = 63,
            .about = "the provider's name in the manager"),
@@ -156,13 +161,18 @@ static const struct field provider[] = {
     SCALAR("ca", type_file, struct blueprint_provider, ca,
            .about = "kmip: certificates that the servers' certificates are checked against, PEM"),
     SCALAR("certificate", type_file, struct blueprint_provider, certificate,
-           .about = "kmip: the client's certificate, PEM; together with private_key"),
+           .about = "kmip: the client's certificate, PEM; together with private_key, or neither: "
+                    "then each host makes a key of its own"),
     SCALAR("private_key", type_secret, struct blueprint_provider, private_key,
            .about = "kmip: the client's private key, PEM, mode 0600"),
     SCALAR("username", type_text, struct blueprint_provider, username, .max = 128,
            .about = "kmip: user name beside the certificate; together with password_file"),
     SCALAR("password_file", type_secret, struct blueprint_provider, password_file,
            .about = "kmip: file with that user's password, one line, mode 0600"),
+    SCALAR("kek", type_choice, struct blueprint_provider, kek_at, .choices = kek_words,
+           .fallback = "auto",
+           .about = "kmip: where keys are wrapped: at the server, so that the KEK never leaves it, "
+                    "or on the host; auto: at the server if it can"),
     END};
 
 static const char *const tpm_words[] = {"auto", "required", "off", NULL};

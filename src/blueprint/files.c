@@ -114,7 +114,10 @@ void rules_check_files(struct blueprint *blueprint, struct findings *findings)
     for (size_t i = 0; i < blueprint->host_count; i++) {
         AUTO(drop_free) char *where = text_make("hosts[%zu].ssh.key", i);
 
+        AUTO(drop_free) char *own = text_make("hosts[%zu].kms_certificate", i);
+
         check_key(&files, where, blueprint->hosts[i].ssh.key);
+        check_plain(&files, own, blueprint->hosts[i].kms_certificate);
     }
     check_image(&files);
     check_password(&files, "manager.admin.password_file", blueprint->manager.admin.password_file);

@@ -12,6 +12,8 @@
 /* The writes of a pour are this large (DESIGN.md): a disk is a whole number of them. */
 #define VOLUME_GRAIN (4ull << 20)
 
+#define CIRCULAR_REMEDY "name a key server outside the cluster, or the native provider"
+
 struct rules {
     const struct blueprint *blueprint;
     struct findings *findings;
@@ -258,6 +260,16 @@ static void check_names(const struct rules *rules)
     }
 }
 
+/* "[::1]:5696" -> "::1"; the caller frees. */
+static char *address_of_server(const char *server)
+{
+    const char *colon = strrchr(server, ':');
+    size_t length = colon ? (size_t)(colon - server) : strlen(server);
+
+    return length > 2 && server[0] == '[' ? text_make("%.*s", (int)length - 2, server + 1)
+                                          : text_make("%.*s", (int)length, server);
+}
+
 /* Both or none. */
 static void check_pair(const struct rules *rules, const char *first, const char *second,
                        const char *first_value, const char *second_value)
@@ -279,6 +291,53 @@ static bool is_written(const struct rules *rules, const char *key)
     return node_get(node_get(encryption, "provider"), key) != NULL;
 }
 
+/* A host's own certificate goes with a key of its own, and only a key server wants one. */
+static void check_certificates(const struct rules *rules, bool refused)
+{
+    const struct blueprint *bp = rules->blueprint;
+
+    for (size_t i = 0; i < bp->host_count && refused; i++) {
+        if (bp->hosts[i].kms_certificate) {
+            AUTO(drop_free) char *where = text_make("hosts[%zu].kms_certificate", i);
+
+            broken(rules, where,
+                   "take it away, or take certificate and private_key of the provider away",
+                   "the host has a certificate of its own, but no key of its own to a key server");
+        }
+    }
+}
+
+/* After a power loss nothing could start: the KEK would lie behind what it opens. */
+static void check_servers(const struct rules *rules)
+{
+    const struct blueprint *bp = rules->blueprint;
+    struct address own;
+    char manager[64] = "";
+
+    if (bp->manager.network.address && address_read_cidr(bp->manager.network.address, &own)) {
+        (void)snprintf(manager, sizeof(manager), "%.*s",
+                       (int)strcspn(bp->manager.network.address, "/"), bp->manager.network.address);
+    }
+    for (size_t i = 0; i < bp->encryption.provider.server_count; i++) {
+        const char *server = bp->encryption.provider.servers[i];
+        AUTO(drop_free) char *where = text_make("encryption.provider.servers[%zu]", i);
+        AUTO(drop_free) char *name = server ? address_of_server(server) : NULL;
+
+        if (same_address(name, manager) || same(name, bp->manager.network.hostname) ||
+            same(name, bp->manager.name)) {
+            broken(rules, where, CIRCULAR_REMEDY,
+                   "the key server is the manager that its key unlocks: after a power loss neither "
+                   "could start");
+        }
+        for (size_t j = 0; j < bp->host_count; j++) {
+            if (same_address(name, bp->hosts[j].address) || same(name, bp->hosts[j].name)) {
+                broken(rules, where, CIRCULAR_REMEDY,
+                       "the key server lies on hosts[%zu] of the cluster that its key unlocks", j);
+            }
+        }
+    }
+}
+
 static void check_kmip(const struct rules *rules)
 {
     const struct blueprint_provider *provider = &rules->blueprint->encryption.provider;
@@ -291,13 +350,16 @@ static void check_kmip(const struct rules *rules)
         }
     }
     check_pair(rules, "certificate", "private_key", provider->certificate, provider->private_key);
+    check_certificates(rules, provider->private_key != NULL);
+    check_servers(rules);
     check_pair(rules, "username", "password_file", provider->username, provider->password_file);
 }
 
 static void check_native(const struct rules *rules)
 {
-    static const char *const foreign[] = {"servers",     "ca",       "certificate",
-                                          "private_key", "username", "password_file"};
+    check_certificates(rules, true);
+    static const char *const foreign[] = {
+        "servers", "ca", "certificate", "private_key", "username", "password_file", "kek"};
 
     for (size_t i = 0; i < COUNT_OF(foreign); i++) {
         if (is_written(rules, foreign[i])) {

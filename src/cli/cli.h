@@ -68,6 +68,7 @@ bool verb_key_list(struct cli *cli, struct err *err);
 /* What `key rotate --deep` does. */
 bool verb_key_deep(struct cli *cli, struct err *err);
 bool verb_key_rotate(struct cli *cli, struct err *err);
+bool verb_key_csr(struct cli *cli, struct err *err);
 bool verb_key_backup(struct cli *cli, struct err *err);
 bool verb_key_recover(struct cli *cli, struct err *err);
 

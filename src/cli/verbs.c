@@ -24,6 +24,8 @@ const struct verb verbs[] = {
     {"host replace", "BLUEPRINT HOST", "Take one out, another in its place",
      "with,yes,plan,dry-run", 2, 2, verb_host_replace},
     {"key list", "", "The key provider, its KEK and what it protects", NULL, 0, 0, verb_key_list},
+    {"key csr", "BLUEPRINT", "Write each host's certificate request to the KMS", "file", 1, 1,
+     verb_key_csr},
     {"key backup", "", "Fetch a backup of the native key provider", "file,password-file", 0, 0,
      verb_key_backup},
     {"key recover", "", "Put such a backup back", "file,password-file", 0, 0, verb_key_recover},

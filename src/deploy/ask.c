@@ -44,9 +44,36 @@ static bool add_file(json_t *params, const char *key, const char *file, struct e
     return true;
 }
 
-/* What an external provider is reached with. */
-static bool add_servers(json_t *params, const struct blueprint_provider *provider, struct err *err)
+/* The one certificate of all, or the host's own: it waits for that to be signed. */
+static bool certificate_of(const struct blueprint *blueprint, const struct blueprint_host *host,
+                           const char **out, struct err *err)
 {
+    const struct blueprint_provider *provider = &blueprint->encryption.provider;
+    size_t number = 0;
+
+    while (number < blueprint->host_count &&
+           strcmp(blueprint->hosts[number].name, host->name) != 0) {
+        number++;
+    }
+    *out = provider->private_key ? provider->certificate : host->kms_certificate;
+    if (*out) {
+        return true;
+    }
+    err_set(err, ERR_AWAY, "host '%s' waits for a certificate to its key servers", host->name);
+    return err_mend(err,
+                    "quoin key csr %s writes its request; have it signed, name the certificate at "
+                    "hosts[%zu].kms_certificate, and run the same command again",
+                    blueprint->file, number);
+}
+
+/* What an external provider is reached with. */
+static bool add_servers(json_t *params, const struct blueprint *blueprint,
+                        const struct blueprint_host *host, struct err *err)
+{
+    static const char *const places[] = {
+        [KEK_AT_AUTO] = "auto", [KEK_AT_SERVER] = "server", [KEK_AT_HOST] = "host"};
+    const struct blueprint_provider *provider = &blueprint->encryption.provider;
+    const char *certificate = NULL;
     json_t *servers = json_array();
 
     json_object_set_new(params, "servers", servers);
@@ -56,8 +83,10 @@ static bool add_servers(json_t *params, const struct blueprint_provider *provide
     if (provider->username) {
         json_object_set_new(params, "user", json_string(provider->username));
     }
-    return add_file(params, "ca", provider->ca, err) &&
-           add_file(params, "certificate", provider->certificate, err);
+    json_object_set_new(params, "kek_at", json_string(places[provider->kek_at]));
+    return certificate_of(blueprint, host, &certificate, err) &&
+           add_file(params, "ca", provider->ca, err) &&
+           add_file(params, "certificate", certificate, err);
 }
 
 bool ask_provider(struct deploy *deploy, struct remote *remote, json_t **out, struct err *err)
@@ -68,7 +97,7 @@ bool ask_provider(struct deploy *deploy, struct remote *remote, json_t **out, st
                                "tpm", ask_tpm_word(deploy->blueprint));
 
     if (provider->server_count > 0 &&
-        (!add_servers(params, provider, err) ||
+        (!add_servers(params, deploy->blueprint, remote->host, err) ||
          !send_secret(remote, provider->private_key, false, "/v1/provider/private-key", err) ||
          !send_secret(remote, provider->password_file, true, "/v1/provider/password", err))) {
         return err_add(err, "key provider '%s'", provider->name);

@@ -39,6 +39,8 @@ struct deploy {
 /* Reaches and asks every host, adding to `findings` what stands against a deploy. The hosts' own
  * failures are findings, not errors. `boot`: ask the hypervisor by booting something. */
 bool deploy_look(struct deploy *deploy, bool boot, struct findings *findings, struct err *err);
+/* Part of it: the certificates to a key server. */
+void deploy_look_keys(struct deploy *deploy, struct findings *findings);
 /* How many phases a deploy of it has, check included. */
 unsigned deploy_phases(const struct blueprint *blueprint);
 /* After deploy_look found no error. */
@@ -60,6 +62,10 @@ void deploy_clear(struct deploy *deploy);
 bool deploy_manager(struct deploy *deploy, struct client **out, struct err *err);
 /* "https://10.77.0.10/"; the caller frees. */
 char *deploy_manager_url(const struct blueprint *blueprint);
+
+/* The certificate signing request for the key servers of a kmip provider without a private key, of
+ * this host, whose agent is there; the caller frees the PEM text. */
+bool deploy_request(struct deploy *deploy, struct remote *remote, char **out_pem, struct err *err);
 
 /* One host's step by its agent; `params` is taken. `out_result` may be NULL, else a new reference.
  */

@@ -97,6 +97,7 @@ bool deploy_look(struct deploy *deploy, bool boot, struct findings *findings, st
     choose_lead(deploy, findings);
     plan_check(blueprint, deploy->answers, deploy->state ? deploy->state->cluster_id : NULL,
                findings);
+    deploy_look_keys(deploy, findings);
     return true;
 }
 

@@ -85,6 +85,22 @@ static bool make_provider(struct deploy *deploy, const struct step *step, struct
            ask_provider(deploy, remote, &params, err) && ask_agent(deploy, step, params, NULL, err);
 }
 
+bool deploy_request(struct deploy *deploy, struct remote *remote, char **out_pem, struct err *err)
+{
+    const struct blueprint_provider *provider = &deploy->blueprint->encryption.provider;
+    AUTO(drop_json) json_t *result = NULL;
+    json_t *params = json_pack("{s:s, s:s, s:s}", "name", provider->name, "type", provider->type,
+                               "tpm", ask_tpm_word(deploy->blueprint));
+    const char *pem = NULL;
+
+    if (!deploy_step(deploy, remote, "provider.request", params, &result, err) ||
+        !json_get_string(result, "request", CERTIFICATE_MAX, &pem, err)) {
+        return false;
+    }
+    *out_pem = text_copy(pem);
+    return true;
+}
+
 static bool make_ca(struct deploy *deploy, const struct step *step, struct err *err)
 {
     AUTO(drop_json) json_t *result = NULL;

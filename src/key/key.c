@@ -187,7 +187,9 @@ static bool canary_is_lost(struct key *key, const struct envelope_about *about,
     return true;
 }
 
-static bool canary_trip(struct key *key, const struct envelope_about *about, struct err *err)
+/* Wrapped, unwrapped, compared. */
+static bool canary_flies(struct key *key, const struct envelope_about *about, struct envelope **out,
+                         struct err *err)
 {
     AUTO(drop_secret) struct secret *canary = NULL;
     AUTO(drop_envelope) struct envelope *envelope = NULL;
@@ -198,8 +200,30 @@ static bool canary_trip(struct key *key, const struct envelope_about *about, str
     if (!key_wrap(key, about, canary, &envelope, err)) {
         return err_add(err, "wrap a canary");
     }
-    return (opens_to(key, envelope, about, canary, err) || err_add(err, "unwrap a canary")) &&
-           canary_is_lost(key, about, envelope, err);
+    if (!opens_to(key, envelope, about, canary, err)) {
+        return err_add(err, "unwrap a canary");
+    }
+    *out = TAKE(envelope);
+    return true;
+}
+
+static bool canary_trip(struct key *key, const struct envelope_about *about, struct err *err)
+{
+    AUTO(drop_envelope) struct envelope *envelope = NULL;
+
+    return canary_flies(key, about, &envelope, err) && canary_is_lost(key, about, envelope, err);
+}
+
+bool key_prove_kek(struct key *key, const char *kek_id, struct err *err)
+{
+    AUTO(drop_envelope) struct envelope *envelope = NULL;
+    char vm[UUID_SIZE];
+    const struct envelope_about about = {
+        .kek_id = kek_id, .vm = vm, .purpose = "canary", .generation = 1};
+
+    uuid_make(vm);
+    return canary_flies(key, &about, &envelope, err) ||
+           err_add(err, "prove the KEK of the cluster");
 }
 
 bool key_prove(struct key *key, struct err *err)

@@ -53,6 +53,8 @@ bool key_look(struct key *key, json_t **out, struct err *err);
 /* A real round trip: a KEK made, a canary wrapped, unwrapped, compared, the KEK retired, and then
  * found lost. Leaves nothing behind that could be used. */
 bool key_prove(struct key *key, struct err *err);
+/* The same for a KEK that is in use: a canary wrapped, unwrapped, compared. The KEK stays. */
+bool key_prove_kek(struct key *key, const char *kek_id, struct err *err);
 
 /* {"type","summary"} of every provider. */
 json_t *key_providers_json(void);

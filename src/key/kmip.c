@@ -224,7 +224,7 @@ static bool wrap_under(struct kmip *kmip, const char *object, const struct envel
     struct kek kek = {kmip, object, alg_of(kmip->way)};
     const struct jwe_kek wrapper = kmip->way == WAY_HOST ? kek_at_host(&kek) : kek_at_server(&kek);
 
-    return envelope_seal_by(&wrapper, about, secret, out, err);
+    return envelope_seal_at(&wrapper, about, secret, out, err);
 }
 
 static bool kmip_wrap(void *self, const struct envelope_about *about, const struct secret *secret,
@@ -254,7 +254,7 @@ static bool unwrap_under(struct kmip *kmip, const char *object, const struct env
     if (!kmipobject_is_active(kmip->server, object, err)) {
         return false;
     }
-    if (server && envelope_open_by(&there, envelope, expected, out, &why)) {
+    if (server && envelope_open_at(&there, envelope, expected, out, &why)) {
         return true;
     }
     if (!host || why.kind == ERR_AWAY) {
@@ -263,7 +263,7 @@ static bool unwrap_under(struct kmip *kmip, const char *object, const struct env
                    ? err_set(err, ERR_CLASH, "the key server does not decrypt itself")
                    : false;
     }
-    if (!envelope_open_by(&here, envelope, expected, out, err)) {
+    if (!envelope_open_at(&here, envelope, expected, out, err)) {
         return false;
     }
     kmip->in_vain[alg] = true;

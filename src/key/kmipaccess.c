@@ -13,7 +13,7 @@
 #define MAX_RECORD       (2 * STREAM_MAX_PEM + 16384u)
 #define MAX_SERVER_NAME  280u
 #define MAX_USER         255u
-#define KEY_PURPOSE      "kmip-client-key"
+#define GOOD_SERVER      "good-server"
 #define PASSWORD_PURPOSE "kmip-client-password"
 
 struct kmipaccess {
@@ -41,7 +41,7 @@ static bool kek_is_known(const char *kek)
            strcmp(kek, "host") == 0;
 }
 
-static bool is_complete(const struct provider_conf *conf, struct err *err)
+static bool is_complete(const struct provider_conf *conf, const char *key_path, struct err *err)
 {
     const struct {
         const char *what;
@@ -50,7 +50,7 @@ static bool is_complete(const struct provider_conf *conf, struct err *err)
         {"server", conf->servers[0] != NULL},
         {"CA", conf->ca != NULL},
         {"client certificate", conf->certificate != NULL},
-        {"private key", conf->private_key != NULL},
+        {"private key", conf->private_key || file_exists(key_path)},
         {"password for its user", !conf->user || conf->password},
         {"place for its KEKs: auto, server or host", kek_is_known(conf->kek)},
     };
@@ -78,14 +78,15 @@ static json_t *record_of(const struct provider_conf *conf)
 /* The record last: with it there, all of it is there. */
 static bool keep(const struct provider_conf *conf, struct err *err)
 {
-    AUTO(drop_free) char *key_path = in_folder(conf, "client-key.json");
+    AUTO(drop_free) char *key_path = in_folder(conf, KMIPACCESS_KEY_FILE);
     AUTO(drop_free) char *password_path = in_folder(conf, "client-password.json");
     AUTO(drop_free) char *path = in_folder(conf, "kmip.json");
     AUTO(drop_json) json_t *record = NULL;
     AUTO(drop_free) char *text = NULL;
 
-    if (!is_complete(conf, err) || !file_make_folder(conf->folder, 0700, err) ||
-        !hostseal_seal(&conf->host, key_path, KEY_PURPOSE, conf->private_key, err) ||
+    if (!is_complete(conf, key_path, err) || !file_make_folder(conf->folder, 0700, err) ||
+        (conf->private_key &&
+         !hostseal_seal(&conf->host, key_path, KMIPACCESS_KEY_PURPOSE, conf->private_key, err)) ||
         (conf->user &&
          !hostseal_seal(&conf->host, password_path, PASSWORD_PURPOSE, conf->password, err))) {
         return false;
@@ -150,10 +151,11 @@ static bool read_record(const struct provider_conf *conf, struct kmipaccess *acc
 static bool read_secrets(const struct provider_conf *conf, struct kmipaccess *access,
                          struct err *err)
 {
-    AUTO(drop_free) char *key_path = in_folder(conf, "client-key.json");
+    AUTO(drop_free) char *key_path = in_folder(conf, KMIPACCESS_KEY_FILE);
     AUTO(drop_free) char *password_path = in_folder(conf, "client-password.json");
 
-    return hostseal_open(&conf->host, key_path, KEY_PURPOSE, &access->private_key, err) &&
+    return hostseal_open(&conf->host, key_path, KMIPACCESS_KEY_PURPOSE, &access->private_key,
+                         err) &&
            (!access->user ||
             hostseal_open(&conf->host, password_path, PASSWORD_PURPOSE, &access->password, err));
 }
@@ -169,9 +171,32 @@ bool kmipaccess_open(const struct provider_conf *conf, struct kmipaccess **out, 
         !read_secrets(conf, access, err)) {
         return false;
     }
-    access->remember = in_folder(conf, "good-server");
+    access->remember = in_folder(conf, GOOD_SERVER);
     *out = TAKE(access);
     return true;
+}
+
+static void date_of_ours(const char *folder, long long *out)
+{
+    AUTO(drop_free) char *path = text_make("%s/kmip.json", folder);
+    AUTO(drop_free) char *text = NULL;
+    AUTO(drop_json) json_t *record = NULL;
+    struct err ignored = {0};
+    size_t length = 0;
+
+    *out = 0;
+    if (file_read(path, MAX_RECORD, &text, &length, &ignored) &&
+        json_read(text, length, &record, &ignored)) {
+        (void)stream_pem_expires(json_string_or(record, "certificate", ""), out, &ignored);
+    }
+}
+
+void kmipaccess_dates(const char *folder, long long *out_ours, long long *out_theirs)
+{
+    AUTO(drop_free) char *path = text_make("%s/" GOOD_SERVER, folder);
+
+    date_of_ours(folder, out_ours);
+    *out_theirs = kmipserver_remembered(path);
 }
 
 void kmipaccess_free(struct kmipaccess *access)

@@ -12,8 +12,8 @@
 struct kmipserver {
     struct kmipserver_conf conf;
     size_t count;
-    size_t good;     /* tried first */
-    bool remembered; /* as `good` is */
+    size_t good;          /* tried first */
+    long long remembered; /* of `good`, as it was written last: until when it is valid */
     struct stream *stream;
     bool fresh; /* nothing was asked over this connection but its version */
     bool once;
@@ -46,6 +46,19 @@ static unsigned left(long long deadline)
     return rest > 0 ? (unsigned)rest : 0;
 }
 
+long long kmipserver_remembered(const char *path)
+{
+    AUTO(drop_free) char *text = NULL;
+    struct err ignored = {0};
+    const char *second;
+
+    if (!file_read(path, 512, &text, NULL, &ignored)) {
+        return 0;
+    }
+    second = strchr(text, '\n');
+    return second ? strtoll(second + 1, NULL, 10) : 0;
+}
+
 /* --- the good one ---------------------------------------------------------------------------- */
 
 static void recall(struct kmipserver *server)
@@ -56,10 +69,11 @@ static void recall(struct kmipserver *server)
     if (!server->conf.remember || !file_read(server->conf.remember, 512, &name, NULL, &ignored)) {
         return;
     }
+    name[strcspn(name, "\n")] = '\0';
     for (size_t i = 0; i < server->count; i++) {
         if (strcmp(server->conf.servers[i], name) == 0) {
             server->good = i;
-            server->remembered = true;
+            server->remembered = kmipserver_remembered(server->conf.remember);
         }
     }
 }
@@ -67,12 +81,13 @@ static void recall(struct kmipserver *server)
 /* It only saves time: where it cannot be written, nothing is lost. */
 static void remember(struct kmipserver *server, size_t good)
 {
-    const char *name = server->conf.servers[good];
+    long long expires = stream_peer_expires(server->stream);
+    AUTO(drop_free) char *text = text_make("%s\n%lld\n", server->conf.servers[good], expires);
     struct err ignored = {0};
 
-    if (server->conf.remember && (server->good != good || !server->remembered)) {
-        (void)file_write(server->conf.remember, name, strlen(name), 0600, &ignored);
-        server->remembered = true;
+    if (server->conf.remember && (server->good != good || server->remembered != expires)) {
+        (void)file_write(server->conf.remember, text, strlen(text), 0600, &ignored);
+        server->remembered = expires;
     }
     server->good = good;
 }

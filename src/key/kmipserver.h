@@ -22,7 +22,8 @@ struct kmipserver_conf {
     const char *certificate;
     const struct secret *private_key;
     struct kmip_credential credential;
-    const char *remember; /* path of a file that holds the good one's name, or NULL */
+    const char *remember; /* path of a file that holds the good one's name and, on a second line,
+                             until when its certificate is valid; or NULL */
 };
 
 struct kmipserver;
@@ -49,6 +50,8 @@ bool kmipserver_ask(struct kmipserver *server, struct kmipcall *call, struct sec
  * as having all but Encrypt and Decrypt. */
 bool kmipserver_has(struct kmipserver *server, enum kmip_operation operation);
 
+/* Until when the certificate of the one that `path` remembers is valid; 0: unknown. */
+long long kmipserver_remembered(const char *path);
 /* Of the server in use, or NULL; and until when its certificate is valid (0: unknown). */
 const char *kmipserver_name(const struct kmipserver *server);
 long long kmipserver_expires(const struct kmipserver *server);

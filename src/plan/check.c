@@ -168,6 +168,76 @@ static void check_names(struct finder *finder)
     }
 }
 
+/* Whose address it is, of those that the key unlocks; the caller frees, NULL: nobody's. */
+static char *owner_of(const struct finder *finder, const struct host_answer *answers,
+                      const struct facts_server *server)
+{
+    const struct blueprint *blueprint = finder->blueprint;
+    struct address theirs, one;
+
+    if (server->machine[0]) {
+        return text_make("the virtual machine '%s'", server->machine);
+    }
+    if (!address_read(server->address, &theirs)) {
+        return NULL;
+    }
+    if (address_read_cidr(blueprint->manager.network.address, &one) &&
+        address_equal(&one, &theirs)) {
+        return text_copy("the manager");
+    }
+    for (size_t i = 0; i < blueprint->host_count; i++) {
+        const struct facts *facts = answers[i].facts;
+
+        for (size_t j = 0; facts && j < facts->addresses.count; j++) {
+            if (address_read_cidr(facts->addresses.items[j], &one) &&
+                address_equal(&one, &theirs)) {
+                return text_make("host '%s'", blueprint->hosts[i].name);
+            }
+        }
+    }
+    return NULL;
+}
+
+static const char *state_words(const char *state)
+{
+    return strcmp(state, "silent") == 0    ? "no answer within 2 seconds"
+           : strcmp(state, "refused") == 0 ? "nobody listens there"
+                                           : "its name is not resolved";
+}
+
+/* From every host, since each of them opens keys by itself after a power loss. */
+static void check_servers(struct finder *finder, const struct host_answer *answers)
+{
+    const struct facts_servers *servers = &finder->facts->servers;
+    size_t open = 0;
+
+    for (size_t i = 0; i < servers->count; i++) {
+        const struct facts_server *server = &servers->items[i];
+        AUTO(drop_free) char *where = text_make("encryption.provider.servers[%zu]", i);
+        AUTO(drop_free) char *owner = owner_of(finder, answers, server);
+
+        open += strcmp(server->state, "open") == 0;
+        if (owner) {
+            find_at(finder, SEVERITY_ERROR, where,
+                    "name a key server outside the cluster, or the native provider",
+                    "the key server '%s' is %s, which its key unlocks: after a power loss neither "
+                    "could start",
+                    server->name, owner);
+        }
+    }
+    for (size_t i = 0; i < servers->count; i++) {
+        const struct facts_server *server = &servers->items[i];
+
+        if (strcmp(server->state, "open") != 0) {
+            find(finder, open ? SEVERITY_WARNING : SEVERITY_ERROR, "",
+                 "is it up, and does no firewall between drop or refuse it?",
+                 "'%s' does not reach the key server '%s': %s", finder->host->name, server->name,
+                 state_words(server->state));
+            find_mark(finder, open ? ERR_NONE : ERR_AWAY);
+        }
+    }
+}
+
 static const char *port_user(const char *number)
 {
     for (size_t i = 0; i < COUNT_OF(ports); i++) {
@@ -224,8 +294,10 @@ static void check_tpm(struct finder *finder)
     }
 }
 
-static void check_host(struct finder *finder, const struct host_answer *answer)
+static void check_host(struct finder *finder, const struct host_answer *answers)
 {
+    const struct host_answer *answer = &answers[finder->number];
+
     if (!answer->facts->superuser) {
         find_kind(finder, ERR_DENIED, ".ssh.user", "write user: root, or let this user use sudo",
                   "is not root on '%s', so most cannot be looked at", finder->host->name);
@@ -238,6 +310,7 @@ static void check_host(struct finder *finder, const struct host_answer *answer)
     check_bridge(finder);
     check_network(finder);
     check_names(finder);
+    check_servers(finder, answers);
     check_ports(finder);
     check_agent(finder);
     check_tpm(finder);
@@ -297,7 +370,7 @@ void plan_check(const struct blueprint *blueprint, const struct host_answer *ans
                       "'%s': %s", blueprint->hosts[i].name, answers[i].err.what);
             continue;
         }
-        check_host(&finder, &answers[i]);
+        check_host(&finder, answers);
         check_ids(&finder, answers, i);
     }
     check_room(blueprint, answers, findings);
@@ -324,6 +397,20 @@ static void names_to_ask(const struct blueprint *blueprint, char **out, size_t *
     }
 }
 
+/* Without the brackets of IPv6: the host's script parts address and port at the last colon. */
+static void servers_to_ask(const struct blueprint *blueprint, char *out[FACTS_MAX_SERVERS + 1])
+{
+    const struct blueprint_provider *provider = &blueprint->encryption.provider;
+
+    for (size_t i = 0; i < provider->server_count && i < FACTS_MAX_SERVERS; i++) {
+        const char *server = provider->servers[i], *colon = strrchr(server, ':');
+
+        out[i] = server[0] == '['
+                     ? text_make("%.*s%s", (int)(colon - server) - 2, server + 1, colon)
+                     : text_copy(server);
+    }
+}
+
 bool plan_question(const struct blueprint *blueprint, const char *const *packages, bool boot,
                    char **out, struct err *err)
 {
@@ -331,19 +418,25 @@ bool plan_question(const struct blueprint *blueprint, const char *const *package
            count = 0;
     AUTO(drop_free) char **names = text_room(room, sizeof(*names));
     const char *numbers[COUNT_OF(ports) + 1] = {0};
+    char *servers[FACTS_MAX_SERVERS + 1] = {0};
 
     for (size_t i = 0; i < COUNT_OF(ports); i++) {
         numbers[i] = ports[i].number;
     }
     names_to_ask(blueprint, names, &count);
+    servers_to_ask(blueprint, servers);
     bool good = facts_script(&(struct facts_question){.packages = packages,
                                                       .names = (const char *const *)names,
                                                       .ports = numbers,
+                                                      .servers = (const char *const *)servers,
                                                       .no_boot = !boot},
                              out, err);
 
     for (size_t i = 0; i < count; i++) {
         free(names[i]);
+    }
+    for (size_t i = 0; servers[i]; i++) {
+        free(servers[i]);
     }
     return good;
 }

@@ -242,6 +242,24 @@ TAKES(take_port)
     return add_pair(&reader->facts->ports, line);
 }
 
+TAKES(take_server)
+{
+    struct facts_servers *servers = &reader->facts->servers;
+
+    if (servers->count == FACTS_MAX_SERVERS) {
+        return false;
+    }
+    servers->items = realloc(servers->items, (servers->count + 1) * sizeof(*servers->items));
+    if (!servers->items) {
+        abort();
+    }
+    servers->items[servers->count++] = (struct facts_server){.name = take_word(line, 0),
+                                                             .address = take_word(line, 1),
+                                                             .state = take_word(line, 2),
+                                                             .machine = take_word(line, 3)};
+    return true;
+}
+
 TAKES(take_agent)
 {
     set(&reader->facts->agent_version, take_word(line, 0));
@@ -355,6 +373,7 @@ static const struct {
     {"address", 1, false, take_address},
     {"name", 2, false, take_name},
     {"port", 2, false, take_port},
+    {"server", 4, false, take_server},
     {"agent", 3, false, take_agent},
     {"member", 1, false, take_member},
     {"disk", 7, false, take_disk},
@@ -563,6 +582,13 @@ void facts_free(struct facts *facts)
     clear_pairs(&facts->packages);
     clear_pairs(&facts->names);
     clear_pairs(&facts->ports);
+    for (size_t i = 0; i < facts->servers.count; i++) {
+        free(facts->servers.items[i].name);
+        free(facts->servers.items[i].address);
+        free(facts->servers.items[i].state);
+        free(facts->servers.items[i].machine);
+    }
+    free(facts->servers.items);
     for (size_t i = 0; i < facts->disk_count; i++) {
         clear_disk(&facts->disks[i]);
     }

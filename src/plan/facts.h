@@ -17,9 +17,10 @@
 #include "base/err.h"
 #include "base/uuid.h"
 
-#define FACTS_MAX_BYTES (1024u * 1024u) /* 500 disks with 20 links each fit */
-#define FACTS_MAX_WORD  1024u           /* of one decoded word */
-#define FACTS_MAX_ITEMS 1024u           /* of each list */
+#define FACTS_MAX_BYTES   (1024u * 1024u) /* 500 disks with 20 links each fit */
+#define FACTS_MAX_WORD    1024u           /* of one decoded word */
+#define FACTS_MAX_ITEMS   1024u           /* of each list */
+#define FACTS_MAX_SERVERS 16u             /* key servers: a blueprint names at most 8 */
 
 enum hypervisor {
     HYPERVISOR_UNKNOWN,
@@ -41,6 +42,18 @@ struct facts_pair {
 };
 struct facts_pairs {
     struct facts_pair *items;
+    size_t count;
+};
+
+/* A key server as the host sees it, by TCP alone. */
+struct facts_server {
+    char *name;    /* as asked, "10.77.0.1:5696" */
+    char *address; /* that its name resolves to; empty: none */
+    char *state;   /* "open", "refused", "silent", "unknown" */
+    char *machine; /* the virtual machine of this very host that has the address; empty: none */
+};
+struct facts_servers {
+    struct facts_server *items;
     size_t count;
 };
 
@@ -78,6 +91,7 @@ struct facts {
     struct facts_pairs packages;  /* those that were asked for */
     struct facts_pairs names;
     struct facts_pairs ports; /* those asked for that are in use */
+    struct facts_servers servers;
     struct facts_disk *disks;
     size_t disk_count;
     char *agent_version;           /* empty: not installed */
@@ -94,9 +108,10 @@ DROP(facts, struct facts *, facts_free);
 /* What to ask besides what is always told; each list ended by NULL, or NULL. */
 struct facts_question {
     const char *const *packages;
-    const char *const *names; /* to be resolved */
-    const char *const *ports; /* decimal TCP ports */
-    bool no_boot;             /* leave the hypervisor out (it takes seconds) */
+    const char *const *names;   /* to be resolved */
+    const char *const *ports;   /* decimal TCP ports */
+    const char *const *servers; /* "host:port", to be reached by TCP */
+    bool no_boot;               /* leave the hypervisor out (it takes seconds) */
 };
 /* The script with the question at its head, for the standard input of `sh -s`; the caller frees.
  * ERR_INPUT: a word with a byte that a shell might obey. */

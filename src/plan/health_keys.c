@@ -79,6 +79,29 @@ static void look_at_use(struct health *health, const json_t *host)
     }
 }
 
+/* Weeks ahead: who signs certificates takes days. */
+#define EXPIRY_WARNING (30 * 86400LL)
+
+static void look_at_expiry(struct health *health, const json_t *host, const char *key,
+                           const char *whose)
+{
+    const json_t *status = health_status(host);
+    long long until = json_integer_value(json_object_get(json_object_get(status, "provider"), key));
+    long long now = json_integer_value(json_object_get(status, "time"));
+    const char *name = json_string_or(host, "name", "");
+
+    if (until && until <= now) {
+        health_find_host(health, "error", "certificate.expired", host,
+                         "renew it: what runs goes on, what starts there waits",
+                         "%s certificate between host '%s' and its key server has expired", whose,
+                         name);
+    } else if (until && until - now < EXPIRY_WARNING) {
+        health_find_host(health, "warning", "certificate.expires", host, "renew it in time",
+                         "%s certificate between host '%s' and its key server expires in %lld days",
+                         whose, name, (until - now) / 86400);
+    }
+}
+
 static void look_at_backup(struct health *health, const struct keys *keys)
 {
     const struct health_place none = {"warning", "backup.missing", "key-providers", NULL,
@@ -139,6 +162,8 @@ void health_keys(struct health *health)
         if (health_status(host)) {
             sort_host(&keys, host, health_status(host));
             look_at_use(health, host);
+            look_at_expiry(health, host, "client_certificate_expires", "the client's");
+            look_at_expiry(health, host, "server_certificate_expires", "the server's");
         }
     }
     look_at_same(health, &keys);

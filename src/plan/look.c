@@ -31,7 +31,8 @@ bool facts_script(const struct facts_question *question, char **out, struct err 
 
     if (!add_words(&text, "packages", question->packages, err) ||
         !add_words(&text, "names", question->names, err) ||
-        !add_words(&text, "ports", question->ports, err)) {
+        !add_words(&text, "ports", question->ports, err) ||
+        !add_words(&text, "servers", question->servers, err)) {
         return false;
     }
     text_addf(&text, "boot=%s\n", question->no_boot ? "no" : "yes");

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What a host says of itself, for quoin: run as root by `ssh HOST sh -s`, with the question (packages,
-# names, ports, boot) set above. It changes nothing and leaves nothing. facts.h has the grammar.
+# names, ports, servers, boot) set above. It changes nothing and leaves nothing. facts.h has the grammar.
 # Needs coreutils, util-linux, iproute2, sed and grep. POSIX sh.
 
 LC_ALL=C
@@ -87,6 +87,35 @@ say_network() {
         *) user='' ;;
         esac
         say port "$port" "$user"
+    done
+}
+
+# The virtual machine of this host, a running one, that has this address on a network that both are on.
+machine_at() {
+    mac=$(ip neigh show to "$1" 2>/dev/null | sed -n 's/.* lladdr \([0-9a-f:]*\).*/\1/p' | head -n 1)
+    [ -n "$mac" ] || return
+    set +f
+    file=$(grep -il "mac address='$mac'" /run/libvirt/qemu/*.xml 2>/dev/null | head -n 1)
+    set -f
+    file=${file##*/}
+    printf '%s' "${file%.xml}"
+}
+
+# The key servers, by TCP alone: HOST:PORT, an IPv6 address without brackets.
+say_servers() {
+    # shellcheck disable=SC2154
+    for server in $servers; do
+        address=$(timeout 10 getent ahosts "${server%:*}" | sed -n '1s/ .*//p')
+        state=unknown
+        if [ -n "$address" ]; then
+            timeout 2 bash -c "exec 3<>/dev/tcp/$address/${server##*:}" 2>/dev/null
+            case $? in
+            0) state=open ;;
+            124) state=silent ;;
+            *) state=refused ;;
+            esac
+        fi
+        say server "$server" "$address" "$state" "$(machine_at "$address")"
     done
 }
 
@@ -296,6 +325,7 @@ look() {
     say_system
     say_packages
     say_network
+    say_servers
     say_agent
     say_disks
     # shellcheck disable=SC2154
