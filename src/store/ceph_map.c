@@ -135,7 +135,8 @@ static struct ceph_disk *find_disk(const struct ceph_tree *tree, int id)
 {
     const struct ceph_disk key = {.id = id};
 
-    return bsearch(&key, tree->disks, tree->disk_count, sizeof(key), by_id);
+    return tree->disk_count ? bsearch(&key, tree->disks, tree->disk_count, sizeof(key), by_id)
+                            : NULL;
 }
 
 const struct ceph_disk *ceph_tree_disk(const struct ceph_tree *tree, int id)

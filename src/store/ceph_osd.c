@@ -14,6 +14,7 @@
 
 #include "store/ceph.h"
 #include "store/ceph_label.h"
+#include "store/ceph_map.h"
 #include "store/mark.h"
 
 #define ACCOUNT "ceph"
@@ -41,6 +42,66 @@ static bool reserve(rados_t cluster, struct osd *osd, struct err *err)
     return true;
 }
 
+static bool is_known(rados_t cluster, const char *uuid, bool *out, struct err *err)
+{
+    AUTO(drop_json) json_t *map = NULL;
+    const json_t *disks = NULL, *disk = NULL;
+    size_t i;
+
+    if (!ceph_command(cluster, json_pack("{ss}", "prefix", "osd dump"), &map, err) ||
+        !json_get_array(map, "osds", CEPH_MAX_DISKS, &disks, err)) {
+        return false;
+    }
+    *out = false;
+    json_array_foreach(disks, i, disk)
+    {
+        *out = *out || strcmp(json_string_or(disk, "uuid", ""), uuid) == 0;
+    }
+    return true;
+}
+
+/* `*out_there` false: the disk has no label. */
+static bool read_label(const struct disk *disk, struct ceph_label *out, bool *out_there,
+                       struct err *err)
+{
+    unsigned char head[MARK_SIZE];
+    AUTO(drop_fd) int fd = open(disk->node, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0) {
+        return err_errno(err, errno, "open %s", disk->node);
+    }
+    if (!file_pread(fd, head, sizeof(head), 0, err)) {
+        return false;
+    }
+    *out_there = ceph_label_read(head, sizeof(head), out);
+    return true;
+}
+
+/* A disk that was made whole and that the cluster does not know has left it, or its cluster was
+ * lost and it holds the only copy: what is on it is neither used nor wiped. */
+static bool refuse_departed(rados_t cluster, const struct disk *disk, struct err *err)
+{
+    struct ceph_label label;
+    bool there = false, known = false;
+
+    if (!read_label(disk, &label, &there, err)) {
+        return false;
+    }
+    if (!there || !label.whole || !label.ready) {
+        return true;
+    }
+    if (!is_known(cluster, disk->member, &known, err)) {
+        return false;
+    }
+    if (!known) {
+        (void)err_set(err, ERR_CLASH,
+                      "disk %s (%s) was a member once, and the datastore does not know it any more",
+                      disk->identity, disk->node);
+        return err_mend(err, "If its host left the cluster, undo what is left on it first.");
+    }
+    return true;
+}
+
 /* Whoever was making it and was killed needs a moment to let it go. */
 static bool take_again(const struct disk_order *order, struct disk *disk, struct err *err)
 {
@@ -64,18 +125,14 @@ static bool take_again(const struct disk_order *order, struct disk *disk, struct
 static bool look_at_label(const struct disk_order *order, struct disk *disk, bool *out_ready,
                           struct err *err)
 {
-    unsigned char head[MARK_SIZE];
     struct ceph_label label;
-    AUTO(drop_fd) int fd = open(disk->node, O_RDONLY | O_CLOEXEC);
+    bool there = false;
 
-    if (fd < 0) {
-        return err_errno(err, errno, "open %s", disk->node);
-    }
-    if (!file_pread(fd, head, sizeof(head), 0, err)) {
+    if (!read_label(disk, &label, &there, err)) {
         return false;
     }
     *out_ready = false;
-    if (!ceph_label_read(head, sizeof(head), &label)) {
+    if (!there) {
         return true;
     }
     if (!label.whole) {
@@ -85,8 +142,6 @@ static bool look_at_label(const struct disk_order *order, struct disk *disk, boo
                              "nothing on it is needed.");
     }
     *out_ready = label.ready;
-    drop_fd(&fd);
-    fd = -1;
     return label.ready || take_again(order, disk, err);
 }
 
@@ -180,7 +235,8 @@ bool ceph_osd_make(const struct store_conf *conf, const struct disk_order *order
     }
     memcpy(osd.uuid, disk.member, sizeof(osd.uuid));
     progress_tell(progress, 20, "make the disk a member");
-    if (!ceph_connect(conf, CEPH_ADMIN, SECONDS, &cluster, err) || !reserve(cluster, &osd, err) ||
+    if (!ceph_connect(conf, CEPH_ADMIN, SECONDS, &cluster, err) ||
+        !refuse_departed(cluster, &disk, err) || !reserve(cluster, &osd, err) ||
         !make_folder(conf, order, cluster, &osd, &disk, err)) {
         return false;
     }
