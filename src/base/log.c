@@ -38,7 +38,8 @@ static bool send(int priority, const char *const *fields, const char *line)
     return sd_journal_sendv(parts, count) == 0;
 }
 
-static void say(int priority, const char *const *fields, const char *format, va_list list)
+__attribute__((format(printf, 3, 0))) static void say(int priority, const char *const *fields,
+                                                      const char *format, va_list list)
 {
     char line[MAX_LINE];
 

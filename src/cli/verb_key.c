@@ -119,23 +119,42 @@ static bool recover_body(const struct secret *password, const char *backup, size
     return true;
 }
 
+/* Which host lost its keys is not asked: to one that has them the backup says nothing new. */
+static bool recover_all(struct session *session, const struct secret *body, struct err *err)
+{
+    const struct client_call call = {
+        .method = "POST", .path = "/v1/key/recover", .secret = body, .seconds = 60};
+    struct err failure = {0};
+    bool any = false;
+
+    for (size_t i = 0; i < session->blueprint->host_count; i++) {
+        struct remote *remote = session->deploy.remotes[i];
+        struct err why = session->deploy.answers[i].err;
+
+        if (remote && remote_agent(remote, &why) && client_ask(remote->agent, &call, NULL, &why)) {
+            any = true;
+        } else if (remote || failure.kind == ERR_NONE) {
+            err_add(&why, "host '%s'", session->blueprint->hosts[i].name);
+            failure = why;
+        }
+    }
+    *err = failure;
+    return failure.kind == ERR_NONE || (any && failure.kind == ERR_AWAY);
+}
+
 bool verb_key_recover(struct cli *cli, struct err *err)
 {
     AUTO(drop_session) struct session session = {0};
     AUTO(drop_secret) struct secret *password = NULL, *body = NULL;
     AUTO(drop_free) char *backup = NULL;
-    struct remote *remote = NULL;
     size_t length = 0;
 
     if (!need_file(cli, err) || !file_read(cli->output, BACKUP_MAX, &backup, &length, err) ||
         !session_known(cli, &session, err) || !get_password(cli, &password, err) ||
-        !recover_body(password, backup, length, &body, err) || !any_agent(&session, &remote, err)) {
+        !recover_body(password, backup, length, &body, err)) {
         return false;
     }
-    const struct client_call call = {
-        .method = "POST", .path = "/v1/key/recover", .secret = body, .seconds = 60};
-
-    if (!client_ask(remote->agent, &call, NULL, err)) {
+    if (!recover_all(&session, body, err)) {
         return err_add(err, "recover the key provider");
     }
     if (cli->json) {

@@ -114,6 +114,15 @@ until_up() {
     until_true 90 on "$1" systemctl is-active ssh
 }
 
+# status_until FILTER: what the cluster says of itself, in $work/status, once the filter holds.
+status_told() {
+    q status -o json > "$work/status" 2> /dev/null
+    jq -e "$1" "$work/status"
+}
+status_until() {
+    until_true 180 status_told "$1"
+}
+
 manager_address() {
     "$quoin" blueprint get "$blueprint" manager.network.address | cut -d/ -f1
 }
