@@ -69,3 +69,16 @@ void session_tell_missing(struct session *session)
         }
     }
 }
+
+/* The blueprint's real path: status and verify find it from anywhere. */
+bool session_remember(struct session *session, struct err *err)
+{
+    struct state *state = session->state;
+    char *path = realpath(session->blueprint->file, NULL);
+
+    free(state->blueprint);
+    state->blueprint = path ? path : text_copy(session->blueprint->file);
+    free(state->datacenter);
+    state->datacenter = text_copy(session->blueprint->datacenter);
+    return state_save(state, err);
+}

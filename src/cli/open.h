@@ -41,6 +41,8 @@ bool session_reach(struct session *session, struct err *err);
 bool session_allowed(const struct cli *cli, const struct plan *plan, struct err *err);
 /* Says what was found and fails with it: nothing was changed. */
 bool session_refuse(struct cli *cli, struct session *session, struct err *err);
+/* Status and verify find this blueprint from anywhere from now on. */
+bool session_remember(struct session *session, struct err *err);
 /* Names the hosts that this run goes on without. */
 void session_tell_missing(struct session *session);
 /* Prints them; as JSON only when the verb is `check`. */

@@ -7,19 +7,6 @@
 
 #include "cli/open.h"
 
-/* The blueprint's real path: status and verify find it from anywhere. */
-static bool remember(struct session *session, struct err *err)
-{
-    struct state *state = session->state;
-    char *path = realpath(session->blueprint->file, NULL);
-
-    free(state->blueprint);
-    state->blueprint = path ? path : text_copy(session->blueprint->file);
-    free(state->datacenter);
-    state->datacenter = text_copy(session->blueprint->datacenter);
-    return state_save(state, err);
-}
-
 static bool prepare(struct cli *cli, struct session *session, struct err *err)
 {
     struct deploy *deploy = &session->deploy;
@@ -46,7 +33,7 @@ static bool prepare(struct cli *cli, struct session *session, struct err *err)
         manager_image_close(&image);
     }
     session_tell_missing(session);
-    return remember(session, err);
+    return session_remember(session, err);
 }
 
 static char *summary(const struct session *session)

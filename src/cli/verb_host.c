@@ -155,7 +155,8 @@ static bool add(struct cli *cli, struct session *session, size_t host, const siz
         show_plan(cli, deploy->plan);
         return true;
     }
-    return session_allowed(cli, deploy->plan, err) && bring_in(deploy, host, err);
+    return session_allowed(cli, deploy->plan, err) && session_remember(session, err) &&
+           bring_in(deploy, host, err);
 }
 
 bool verb_host_add(struct cli *cli, struct err *err)

@@ -57,8 +57,10 @@ static void end_whole(char *text)
     text[length] = '\0';
 }
 
-static void put(struct health *health, const struct health_place *place, const char *remedy,
-                const char *format, va_list list)
+__attribute__((format(printf, 4, 0))) static void put(struct health *health,
+                                                      const struct health_place *place,
+                                                      const char *remedy, const char *format,
+                                                      va_list list)
 {
     char what[WHAT_SIZE];
 

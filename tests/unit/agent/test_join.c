@@ -69,6 +69,12 @@ static json_t *second_does(const char *kind, json_t *params)
     return outcome.result;
 }
 
+/* The same where nobody asks what it gave. */
+static void second_did(const char *kind, json_t *params)
+{
+    json_decref(second_does(kind, params));
+}
+
 static void second_refused(const char *kind, json_t *params, enum err_kind wanted, const char *word)
 {
     AUTO(drop_outcome) struct outcome outcome = second_try(kind, params);
@@ -107,7 +113,7 @@ static json_t *signed_for_second(void)
 static json_t *shared(void)
 {
     AUTO(drop_json) json_t *given = signed_for_second();
-    AUTO(drop_json) json_t *done = second_does("agent.enrol", json_deep_copy(given));
+    second_did("agent.enrol", json_deep_copy(given));
     json_t *params = first_does(
         "host.share", json_pack("{s:O}", "certificate", json_object_get(given, "certificate")));
 
@@ -130,8 +136,7 @@ static void a_host_joins_with_the_keys_of_the_first(void **state)
 {
     AUTO(drop_json) json_t *params = shared();
     AUTO(drop_json) json_t *opened = second_does("provider.open", json_incref(params));
-    AUTO(drop_json) json_t *joined = second_does("store.join", join_params(params));
-    AUTO(drop_secret) struct secret *secret = NULL;
+    second_did("store.join", join_params(params));
 
     (void)state;
     assert_string_equal(json_string_or(opened, "kek", ""), world.agent.host.provider.kek);
@@ -145,8 +150,8 @@ static void a_host_joins_with_the_keys_of_the_first(void **state)
 static void joined_twice_it_is_the_same_host(void **state)
 {
     AUTO(drop_json) json_t *params = shared();
-    AUTO(drop_json) json_t *opened = second_does("provider.open", json_incref(params));
-    AUTO(drop_json) json_t *joined = second_does("store.join", join_params(params));
+    second_did("provider.open", json_incref(params));
+    second_did("store.join", join_params(params));
     AUTO(drop_outcome) struct outcome asked = second_try("agent.request", json_object());
     AUTO(drop_outcome) struct outcome again = second_try("provider.open", json_incref(params));
     AUTO(drop_outcome) struct outcome once_more = second_try("store.join", join_params(params));
@@ -164,8 +169,8 @@ static void joined_twice_it_is_the_same_host(void **state)
 static void the_joined_host_can_sign_when_the_first_is_gone(void **state)
 {
     AUTO(drop_json) json_t *params = shared();
-    AUTO(drop_json) json_t *opened = second_does("provider.open", json_incref(params));
-    AUTO(drop_json) json_t *joined = second_does("store.join", join_params(params));
+    second_did("provider.open", json_incref(params));
+    second_did("store.join", join_params(params));
     AUTO(drop_secret) struct secret *key = NULL;
     AUTO(drop_free) char *request = NULL, *ca = NULL;
     struct err err = {0};
@@ -182,8 +187,8 @@ static void the_joined_host_can_sign_when_the_first_is_gone(void **state)
 static void the_joined_host_opens_the_vm_that_the_first_made(void **state)
 {
     AUTO(drop_json) json_t *params = shared();
-    AUTO(drop_json) json_t *opened = second_does("provider.open", json_incref(params));
-    AUTO(drop_json) json_t *joined = second_does("store.join", join_params(params));
+    second_did("provider.open", json_incref(params));
+    second_did("store.join", join_params(params));
     struct vm *vm = NULL;
     struct err err = {0};
 
@@ -379,7 +384,7 @@ static void nothing_is_shared_with_a_certificate_of_another_ca(void **state)
 static void a_new_kek_is_handed_to_the_other_host(void **state)
 {
     AUTO(drop_json) json_t *params = shared();
-    AUTO(drop_json) json_t *opened = second_does("provider.open", json_incref(params));
+    second_did("provider.open", json_incref(params));
     AUTO(drop_free) char *kek = NULL, *path = agent_path(&second, "tls.pem"), *pem = NULL;
     struct key *key = NULL;
     struct err err = {0};
@@ -423,16 +428,15 @@ static void settings_monitors_copies_and_a_hosts_leaving_are_steps(void **state)
 static void a_host_leaves_and_the_cluster_keeps_its_kek(void **state)
 {
     AUTO(drop_json) json_t *params = shared();
-    AUTO(drop_json) json_t *opened = second_does("provider.open", json_incref(params));
-    AUTO(drop_json) json_t *joined = second_does("store.join", join_params(params));
-    AUTO(drop_json) json_t *gone = NULL;
+    second_did("provider.open", json_incref(params));
+    second_did("store.join", join_params(params));
     struct err err = {0};
 
     (void)state;
     (void)step_do("vm.seal", vm_params("mgr"));
     assert_true(vm_list_load(&second, &err));
-    gone = second_does("store.remove", json_pack("{s:b}", "leave", 1));
-    json_decref(second_does("provider.remove", json_pack("{s:b}", "leave", 1)));
+    second_did("store.remove", json_pack("{s:b}", "leave", 1));
+    second_did("provider.remove", json_pack("{s:b}", "leave", 1));
     assert_null(second.host.cluster_id);
     assert_true(vm_open(vm_here("mgr"), &err));
 }
