@@ -102,13 +102,14 @@ static void undo_one(void *context, size_t number)
     }
 }
 
-/* Side by side: an agent whose datastore has gone on the others would wait for it in vain first. */
+/* The datastore side by side: an agent whose datastore has gone on the others would wait for it in
+ * vain first. The keys one by one: all hosts retire the same KEK. */
 static void undo_everywhere(struct deploy *deploy, struct undoing *hosts, size_t count,
                             const char *kind, bool leave)
 {
     struct everywhere all = {deploy, hosts, kind, leave};
 
-    side_by_side(count, SIDE_HOSTS, undo_one, &all);
+    side_by_side(count, leave ? SIDE_HOSTS : 1, undo_one, &all);
 }
 
 static bool undo_hosts(struct deploy *deploy, struct undoing *hosts, size_t count, struct err *err)
