@@ -73,24 +73,48 @@ static bool is_named(const struct vm *vm, const char *image)
 }
 
 /* Images of this VM that its home does not name. */
-static bool remove_unnamed(struct vm *vm, struct err *err)
+static bool list_unnamed(struct vm *vm, struct store **out_store, json_t **out, struct err *err)
 {
     AUTO(drop_free) char *prefix = text_make("vm-%s-", vm->uuid);
     AUTO(drop_json) json_t *names = NULL;
-    struct store *store = NULL;
     json_t *name;
     size_t i;
 
-    if (!agent_store(vm->agent, &store, err) ||
-        !vm->agent->backend->images->list(store, &names, err)) {
+    if (!agent_store(vm->agent, out_store, err) ||
+        !vm->agent->backend->images->list(*out_store, &names, err)) {
         return false;
     }
+    *out = json_array();
     json_array_foreach(names, i, name)
     {
         const char *image = json_string_value(name);
 
-        if (text_starts(image, prefix) && !is_named(vm, image) &&
-            !vm->agent->backend->images->remove(store, image, NULL, err)) {
+        if (text_starts(image, prefix) && !is_named(vm, image)) {
+            json_array_append(*out, name);
+        }
+    }
+    return true;
+}
+
+/* Closed by the hypervisor first; one that has nothing of the kind is not disturbed. */
+static bool sweep(struct vm *vm, struct err *err)
+{
+    AUTO(drop_json) json_t *names = NULL;
+    struct store *store = NULL;
+    struct hv *hv = NULL;
+    json_t *name;
+    size_t i;
+
+    if (!list_unnamed(vm, &store, &names, err)) {
+        return false;
+    }
+    if (json_array_size(names) > 0 && (!agent_hv(vm->agent, &hv, err) ||
+                                       !vm->agent->hypervisor->copies->clear(hv, vm->uuid, err))) {
+        return false;
+    }
+    json_array_foreach(names, i, name)
+    {
+        if (!vm->agent->backend->images->remove(store, json_string_value(name), NULL, err)) {
             return false;
         }
     }
@@ -99,13 +123,10 @@ static bool remove_unnamed(struct vm *vm, struct err *err)
 
 bool copy_sweep(struct vm *vm, struct err *err)
 {
-    struct hv *hv = NULL;
-
     if (vm->swept) {
         return true;
     }
-    vm->swept = vm_open(vm, err) && agent_hv(vm->agent, &hv, err) &&
-                vm->agent->hypervisor->copies->clear(hv, vm->uuid, err) && remove_unnamed(vm, err);
+    vm->swept = vm_open(vm, err) && sweep(vm, err);
     return vm->swept || err_add(err, "remove what an interrupted copy left");
 }
 
