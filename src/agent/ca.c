@@ -34,6 +34,12 @@ static bool object_envelope(struct agent *agent, char **out, struct err *err)
     return true;
 }
 
+bool ca_object_read(struct agent *agent, char **out, struct err *err)
+{
+    return agent->host.store_type ? object_envelope(agent, out, err)
+                                  : err_set(err, ERR_ABSENT, "there is no datastore yet");
+}
+
 bool ca_envelope_read(struct agent *agent, char **out, struct err *err)
 {
     return file_envelope(agent, out, err) ||
@@ -98,14 +104,16 @@ static bool open_text(struct agent *agent, const char *text, struct secret **out
     struct envelope_about about = ca_about(agent);
     struct key *key = NULL;
 
+    /* Any: a rekey changed them. */
     about.kek_id = NULL;
+    about.generation = 0;
     return envelope_read(text, strlen(text), &envelope, err) &&
            agent_key_for(agent, envelope_about(envelope), &key, err) &&
            key_unwrap(key, envelope, &about, out, err);
 }
 
 /* This host's file may be older than the object, and under a KEK that is gone. */
-static bool ca_open(struct agent *agent, struct secret **out, struct err *err)
+bool ca_open(struct agent *agent, struct secret **out, struct err *err)
 {
     AUTO(drop_free) char *text = NULL, *newer = NULL;
     struct err none = {0};

@@ -18,6 +18,10 @@
 bool ca_envelope_read(struct agent *agent, char **out, struct err *err);
 /* Replaces it in both places (after a rewrap): the object first. */
 bool ca_envelope_write(struct agent *agent, const char *text, struct err *err);
+/* The object alone. ERR_ABSENT: there is none, or no datastore. */
+bool ca_object_read(struct agent *agent, char **out, struct err *err);
+/* The private key, from the file's envelope or the object's. */
+bool ca_open(struct agent *agent, struct secret **out, struct err *err);
 /* The file becomes the object, unless there is one. Nothing to do without the file. */
 bool ca_publish(struct agent *agent, bool *out_changed, struct err *err);
 

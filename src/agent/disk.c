@@ -64,6 +64,76 @@ bool disk_check(const struct vm *vm, const json_t *entry, struct err *err)
            err_add(err, "the header of disk '%s'", disk);
 }
 
+bool disk_look(const struct vm *vm, const json_t *entry, struct header_facts *out, struct err *err)
+{
+    const char *disk = json_string_or(entry, "name", "");
+    AUTO(drop_free) char *name = disk_image_name(vm, entry);
+    AUTO(drop_opened) struct opened raw = {0};
+    AUTO(drop_free) unsigned char *bytes = text_room(HEADER_SIZE, 1);
+
+    return (image_open(vm, name, NULL, false, &raw, err) &&
+            medium_read(&raw.medium, 0, bytes, HEADER_SIZE, err) &&
+            header_look(bytes, HEADER_SIZE, json_string_or(entry, "uuid", ""), out, err)) ||
+           err_add(err, "the header of disk '%s'", disk);
+}
+
+static bool exchange(const struct vm *vm, const struct medium *raw, const struct header_want *want,
+                     const struct header_plan *plan, struct err *err)
+{
+    AUTO(drop_free) unsigned char *before = text_room(HEADER_SIZE, 1);
+    AUTO(drop_free) unsigned char *after = NULL;
+
+    return medium_read(raw, 0, before, HEADER_SIZE, err) &&
+           header_rewrap(before, HEADER_SIZE, want, vm->key, plan, &after, err) &&
+           medium_write(raw, 0, after, HEADER_SIZE, err) && raw->io->flush(raw->image, err);
+}
+
+static bool exchange_locked(const struct vm *vm, const char *image, const struct header_want *want,
+                            const struct header_plan *plan, struct err *err)
+{
+    AUTO(drop_opened) struct opened raw = {0};
+    const struct image_io *io = vm->agent->backend->io;
+    struct err ignored = {0};
+
+    if (!image_open(vm, image, NULL, true, &raw, err) || !io->lock(raw.medium.image, err)) {
+        return false;
+    }
+    bool done = exchange(vm, &raw.medium, want, plan, err);
+
+    return io->unlock(raw.medium.image, done ? err : &ignored) && done;
+}
+
+/* By another opening of the image: what is on the disks, not what a client remembers. */
+static bool read_back(const struct vm *vm, const char *image, const struct header_want *want,
+                      struct err *err)
+{
+    AUTO(drop_opened) struct opened raw = {0};
+    AUTO(drop_free) unsigned char *bytes = text_room(HEADER_SIZE, 1);
+
+    return (image_open(vm, image, NULL, false, &raw, err) &&
+            medium_read(&raw.medium, 0, bytes, HEADER_SIZE, err) &&
+            header_open(bytes, HEADER_SIZE, want, vm->key, NULL, err)) ||
+           err_add(err, "read the new header back");
+}
+
+bool disk_rewrap(const struct vm *vm, const json_t *entry, const struct header_plan *plan,
+                 struct err *err)
+{
+    const char *disk = json_string_or(entry, "name", "");
+    AUTO(drop_free) char *image = disk_image_name(vm, entry);
+    struct header_plan full = *plan;
+    struct header_want want;
+
+    if (!wanted_header(vm, entry, &want, err)) {
+        return false;
+    }
+    full.uuid = want.uuid;
+    const struct header_want after = {.uuid = want.uuid, .generation = plan->generation};
+
+    return (exchange_locked(vm, image, &want, &full, err) && read_back(vm, image, &after, err)) ||
+           err_add(err, "rewrap the header of disk '%s'", disk);
+}
+
 /* The decrypted view for the pour's comparison. */
 struct reading {
     const struct vm *vm;

@@ -40,5 +40,13 @@ bool disk_bytes(const struct vm *vm, const json_t *entry, uint64_t *out, struct 
 /* The raw image of a disk examined, by agent/proof.c. */
 bool disk_examine(struct vm *vm, const json_t *entry, struct blocks *plain,
                   const struct progress *progress, struct proof_result *out, struct err *err);
+/* The header's facts as they lie there, held against the shape alone: no key is needed. The caller
+ * clears. ERR_ABSENT: no image, or no header. */
+bool disk_look(const struct vm *vm, const json_t *entry, struct header_facts *out, struct err *err);
+/* Other envelopes in the header of a disk, in its place and under the image's exclusive lock, which
+ * a VM that runs hands over for the moment: one write of one object of the datastore, so the header
+ * is the old one or the new one; then it is read back and opened. `plan` names no UUID. */
+bool disk_rewrap(const struct vm *vm, const json_t *entry, const struct header_plan *plan,
+                 struct err *err);
 
 #endif

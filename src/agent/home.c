@@ -258,6 +258,19 @@ bool home_load(struct vm *vm, struct err *err)
            err_add(err, "open the home of VM '%s'", vm->uuid);
 }
 
+bool home_look(const struct vm *vm, struct chest_about *out, struct err *err)
+{
+    AUTO(drop_free) char *name = object_name(vm);
+    AUTO(drop_free) char *bytes = NULL;
+    struct store *store = NULL;
+    size_t length = 0;
+
+    return (agent_store(vm->agent, &store, err) &&
+            vm->agent->backend->objects->read(store, name, &bytes, &length, NULL, err) &&
+            chest_look((const unsigned char *)bytes, length, out, NULL, err)) ||
+           err_add(err, "look at the home of VM '%s'", vm->uuid);
+}
+
 bool home_prove(struct vm *vm, bool *out_encrypted, struct err *err)
 {
     AUTO(drop_free) char *name = object_name(vm);

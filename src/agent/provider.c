@@ -3,7 +3,10 @@
 
 #include <string.h>
 
-static char *folder_of(const struct agent *agent, const struct host_provider *host)
+/* As many as a blueprint may name. */
+#define MAX_SERVERS 16u
+
+char *provider_path(const struct agent *agent, const struct host_provider *host)
 {
     return agent_path(agent, host->folder ? host->folder : HOST_PROVIDER_FOLDER);
 }
@@ -13,11 +16,11 @@ void provider_find(struct agent *agent)
     agent_key_close(agent);
     free(agent->provider.folder);
     free(agent->old.folder);
-    agent->provider.folder = folder_of(agent, &agent->host.provider);
-    agent->old.folder = folder_of(agent, &agent->host.old);
+    agent->provider.folder = provider_path(agent, &agent->host.provider);
+    agent->old.folder = provider_path(agent, &agent->host.old);
 }
 
-static struct hostseal_conf sealing(const struct host_provider *host)
+struct hostseal_conf provider_sealing(const struct host_provider *host)
 {
     struct hostseal_conf conf = {.tpm = TPM_AUTO};
     struct err ignored = {0};
@@ -30,7 +33,7 @@ static struct hostseal_conf sealing(const struct host_provider *host)
 
 struct hostseal_conf agent_hostseal_conf(const struct agent *agent)
 {
-    return sealing(&agent->host.provider);
+    return provider_sealing(&agent->host.provider);
 }
 
 /* Opening an empty folder would make a new provider, whose keys open nothing that is here. */
@@ -44,29 +47,98 @@ static bool is_there(const struct provider *provider, const struct host_provider
     return true;
 }
 
-static bool open_once(struct agent *agent, struct provider *provider,
-                      const struct host_provider *host, struct key **out, struct err *err)
+static bool open_new(struct agent *agent, struct provider *provider,
+                     const struct host_provider *host, const struct provider_conf *more,
+                     struct err *err)
 {
     struct key *key = NULL;
 
+    provider->conf = *more;
+    provider->conf.name = host->name;
+    provider->conf.type = host->type;
+    provider->conf.cluster = agent->host.cluster_id;
+    provider->conf.self = agent->host.name;
+    provider->conf.folder = provider->folder;
+    provider->conf.host = provider_sealing(host);
+    if (!key_open(&provider->conf, &key, err)) {
+        return false;
+    }
+    key_listen(key, audit_key, agent->audit);
+    pthread_mutex_lock(&agent->state);
+    provider->key = key;
+    pthread_mutex_unlock(&agent->state);
+    return true;
+}
+
+static bool open_once(struct agent *agent, struct provider *provider,
+                      const struct host_provider *host, struct key **out, struct err *err)
+{
     if (!provider->key) {
-        provider->conf = (struct provider_conf){.name = host->name,
-                                                .type = host->type,
-                                                .cluster = agent->host.cluster_id,
-                                                .folder = provider->folder,
-                                                .host = sealing(host)};
-        if (!is_there(provider, host, err) || !key_open(&provider->conf, &key, err)) {
-            audit_opened(agent->audit, err);
+        bool opened = is_there(provider, host, err) &&
+                      open_new(agent, provider, host, &(struct provider_conf){0}, err);
+
+        audit_opened(agent->audit, opened ? NULL : err);
+        if (!opened) {
             return false;
         }
-        audit_opened(agent->audit, NULL);
-        key_listen(key, audit_key, agent->audit);
-        pthread_mutex_lock(&agent->state);
-        provider->key = key;
-        pthread_mutex_unlock(&agent->state);
     }
     *out = provider->key;
     return true;
+}
+
+bool provider_open(struct agent *agent, const struct host_provider *host, struct provider *out,
+                   struct key **out_key, struct err *err)
+{
+    free(out->folder);
+    out->folder = provider_path(agent, host);
+    return open_once(agent, out, host, out_key, err);
+}
+
+static bool read_servers(const json_t *params, const char *servers[MAX_SERVERS + 1],
+                         struct err *err)
+{
+    const json_t *list;
+
+    if (!json_get_array(params, "servers", MAX_SERVERS, &list, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        servers[i] = json_string_value(json_array_get(list, i));
+    }
+    return true;
+}
+
+bool provider_open_given(struct agent *agent, const struct host_provider *host,
+                         const json_t *params, struct provider *out, struct key **out_key,
+                         struct err *err)
+{
+    const char *servers[MAX_SERVERS + 1] = {NULL};
+
+    if (!read_servers(params, servers, err)) {
+        return false;
+    }
+    const struct provider_conf given = {.servers = servers,
+                                        .ca = json_string_or(params, "ca", NULL),
+                                        .certificate = json_string_or(params, "certificate", NULL),
+                                        .private_key = agent->private_key,
+                                        .user = json_string_or(params, "user", NULL),
+                                        .password = agent->password,
+                                        .kek = json_string_or(params, "kek_at", NULL)};
+
+    free(out->folder);
+    out->folder = provider_path(agent, host);
+    bool opened = open_new(agent, out, host, &given, err);
+
+    secret_free(TAKE(agent->private_key));
+    secret_free(TAKE(agent->password));
+    *out_key = out->key;
+    return opened;
+}
+
+void provider_close(struct provider *provider)
+{
+    key_close(TAKE(provider->key));
+    free(TAKE(provider->folder));
 }
 
 bool agent_key(struct agent *agent, struct key **out, struct err *err)

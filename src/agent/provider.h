@@ -10,6 +10,23 @@
 
 #include "agent/agent.h"
 
+/* Where its state lies; the caller frees. */
+char *provider_path(const struct agent *agent, const struct host_provider *host);
+/* How its secrets rest. */
+struct hostseal_conf provider_sealing(const struct host_provider *host);
+/* One that is neither, opened for the moment: `host` says which, and must outlive `out`. */
+bool provider_open(struct agent *agent, const struct host_provider *host, struct provider *out,
+                   struct key **out_key, struct err *err);
+/* The same with all that an external one is reached with, which it keeps in its folder from then
+ * on: docs/protocol.md, provider.open. The agent's private key and password are used up. */
+bool provider_open_given(struct agent *agent, const struct host_provider *host,
+                         const json_t *params, struct provider *out, struct key **out_key,
+                         struct err *err);
+void provider_close(struct provider *provider);
+__attribute__((unused)) static inline void drop_provider(struct provider *provider)
+{
+    provider_close(provider);
+}
 /* What the host's file says is known from now on; what was open is closed. */
 void provider_find(struct agent *agent);
 

@@ -109,22 +109,26 @@ bool share_open(const struct agent *agent, const json_t *params, struct parcel *
     return enrol_key(agent, &key, err) && parcel_open(json, &about, key, out, err);
 }
 
-bool share_import(struct agent *agent, const struct parcel *parcel, struct err *err)
+bool share_import_to(struct agent *agent, const char *folder, const struct hostseal_conf *conf,
+                     const struct parcel *parcel, struct err *err)
 {
-    const struct hostseal_conf conf = agent_hostseal_conf(agent);
     const struct secret *text = parcel_part(parcel, PART_NATIVE);
     AUTO(drop_jwks) struct jwks *jwks = NULL;
 
-    if (!is_native(agent)) {
-        return true;
-    }
     if (!text) {
         return err_set(err, ERR_INPUT, "the parcel holds no keys of the native provider");
     }
     agent_key_close(agent);
     return (jwks_read(text, &jwks, err) &&
-            native_import(agent->provider.folder, &conf, agent->host.cluster_id, jwks, err)) ||
+            native_import(folder, conf, agent->host.cluster_id, jwks, err)) ||
            err_add(err, "take over the native provider's keys");
+}
+
+bool share_import(struct agent *agent, const struct parcel *parcel, struct err *err)
+{
+    const struct hostseal_conf conf = agent_hostseal_conf(agent);
+
+    return !is_native(agent) || share_import_to(agent, agent->provider.folder, &conf, parcel, err);
 }
 
 static bool adopt(struct agent *agent, const char *kek, bool *out_changed, struct err *err)

@@ -19,6 +19,9 @@ bool share_open(const struct agent *agent, const json_t *params, struct parcel *
                 struct err *err);
 /* A native provider's keys out of a parcel, sealed to this host. Another provider: nothing. */
 bool share_import(struct agent *agent, const struct parcel *parcel, struct err *err);
+/* The same into a folder that is not the provider's yet: a move to a native provider. */
+bool share_import_to(struct agent *agent, const char *folder, const struct hostseal_conf *conf,
+                     const struct parcel *parcel, struct err *err);
 /* The proof in `params` opens here and holds the parcel's nonce; its KEK is this host's from now
  * on. ERR_CLASH: this host's key provider is not the cluster's. */
 bool share_prove(struct agent *agent, const json_t *params, const struct parcel *parcel,

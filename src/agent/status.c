@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent/rewrap.h"
 #include "agent/vm.h"
 #include "key/kmipaccess.h"
 #include "key/native.h"
@@ -166,9 +167,11 @@ static json_t *provider_json(struct agent *agent, const struct host *host)
     pthread_mutex_lock(&agent->state);
     bool open = agent->provider.key != NULL;
     pthread_mutex_unlock(&agent->state);
-    json_t *object =
-        json_pack("{s:s, s:s, s:s?, s:s}", "name", host->provider.name, "type", host->provider.type,
-                  "kek", host->provider.kek, "state", open ? "open" : "closed");
+    /* `old_kek` is not null while a rekey is open: two KEKs are in use. */
+    json_t *object = json_pack(
+        "{s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s}", "name", host->provider.name, "type",
+        host->provider.type, "kek", host->provider.kek, "kek_made", host->provider.made, "old_kek",
+        host->old.kek, "old_provider", host->old.name, "state", open ? "open" : "closed");
 
     status_add_rest(folder, object);
     add_use(agent, object);
@@ -176,8 +179,8 @@ static json_t *provider_json(struct agent *agent, const struct host *host)
     return object;
 }
 
-/* The KEK that its envelope names. */
-static json_t *kek_of(const struct vm *vm)
+/* {"kek","generation","state"} of what wraps its key, or null. The agent's `state` is held. */
+static json_t *envelope_of(const struct vm *vm)
 {
     AUTO(drop_envelope) struct envelope *envelope = NULL;
     struct err ignored = {0};
@@ -185,7 +188,11 @@ static json_t *kek_of(const struct vm *vm)
     if (!vm->envelope || !envelope_read(vm->envelope, strlen(vm->envelope), &envelope, &ignored)) {
         return json_null();
     }
-    return json_string(envelope_about(envelope)->kek_id);
+    const struct envelope_about *about = envelope_about(envelope);
+
+    return json_pack("{s:s, s:I, s:s}", "kek", about->kek_id, "generation",
+                     (json_int_t)about->generation, "state",
+                     rewrap_state_name(rewrap_state_of(vm->agent, vm->envelope)));
 }
 
 /* A deep copy; null where it is not known. */
@@ -199,10 +206,12 @@ static json_t *copy_or_null(const json_t *object, const char *key)
 /* With the VM's lock held. A deep copy: the configuration may change once the lock is gone. */
 static json_t *describe(const struct vm *vm)
 {
-    static const char *const keys[] = {"name", "disks", "network", "cpus", "memory"};
-    json_t *object = json_pack("{s:s, s:o, s:o, s:I}", "id", vm->uuid, "encrypted",
-                               vm->envelope ? json_true() : json_null(), "kek", kek_of(vm),
-                               "generation", (json_int_t)vm->generation);
+    static const char *const keys[] = {"name", "host", "disks", "network", "cpus", "memory"};
+    json_t *envelope = envelope_of(vm);
+    json_t *object =
+        json_pack("{s:s, s:o, s:o, s:o, s:I}", "id", vm->uuid, "encrypted",
+                  vm->envelope ? json_true() : json_null(), "kek", copy_or_null(envelope, "kek"),
+                  "envelope", envelope, "generation", (json_int_t)vm->generation);
 
     json_object_set_new(object, "trouble", text_or_null(vm->trouble));
     for (size_t i = 0; i < COUNT_OF(keys); i++) {

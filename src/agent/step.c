@@ -6,6 +6,11 @@
 const struct step_maker step_makers[] = {
     {"provider.open", step_provider_open},
     {"provider.request", step_provider_request},
+    {"key.make", step_key_make},
+    {"key.take", step_key_take},
+    {"key.rewrap", step_key_rewrap},
+    {"key.look", step_key_look},
+    {"key.retire", step_key_retire},
     {"ca.make", step_ca_make},
     {"agent.enrol", step_agent_enrol},
     {"agent.request", step_agent_request},

@@ -41,6 +41,11 @@ bool step_store_settle(struct agent *agent, struct making *making, struct err *e
 bool step_store_monitor(struct agent *agent, struct making *making, struct err *err);
 bool step_store_spread(struct agent *agent, struct making *making, struct err *err);
 bool step_store_leave(struct agent *agent, struct making *making, struct err *err);
+bool step_key_make(struct agent *agent, struct making *making, struct err *err);
+bool step_key_take(struct agent *agent, struct making *making, struct err *err);
+bool step_key_rewrap(struct agent *agent, struct making *making, struct err *err);
+bool step_key_look(struct agent *agent, struct making *making, struct err *err);
+bool step_key_retire(struct agent *agent, struct making *making, struct err *err);
 bool step_ca_make(struct agent *agent, struct making *making, struct err *err);
 bool step_agent_enrol(struct agent *agent, struct making *making, struct err *err);
 bool step_store_begin(struct agent *agent, struct making *making, struct err *err);

@@ -2,6 +2,8 @@
 /* The key provider on this host: proven by a real round trip, its KEK made or found. */
 #include <string.h>
 
+#include "agent/provider.h"
+#include "agent/rekey.h"
 #include "agent/share.h"
 #include "agent/status.h"
 #include "agent/step.h"
@@ -34,7 +36,9 @@ static bool take_conf(struct agent *agent, const json_t *params, struct err *err
     if (other && host->provider.kek) {
         err_set(err, ERR_CLASH, "the key provider here is '%s' (%s), not '%s' (%s)",
                 host->provider.name, host->provider.type, name, type);
-        return err_mend(err, "name the provider that this cluster was deployed with");
+        return err_mend(err,
+                        "change to another provider with quoin key move --to BLUEPRINT, or name "
+                        "the one that is here");
     }
     if (other) {
         agent_key_close(agent);
@@ -47,61 +51,37 @@ static bool take_conf(struct agent *agent, const json_t *params, struct err *err
     return agent_save(agent, err);
 }
 
-#define MAX_SERVERS 16u
-
 /* An external provider, opened with what the step brought; it keeps that in its folder, sealed to
  * this host, and is opened from there ever after. */
 static bool open_given(struct agent *agent, const json_t *params, struct err *err)
 {
-    const struct host *host = &agent->host;
-    const char *servers[MAX_SERVERS + 1] = {NULL};
-    const json_t *list;
+    AUTO(drop_provider) struct provider given = {0};
     struct key *key = NULL;
 
-    if (!json_get_array(params, "servers", MAX_SERVERS, &list, err)) {
-        return false;
-    }
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        servers[i] = json_string_value(json_array_get(list, i));
-    }
-    const struct provider_conf conf = {.name = host->provider.name,
-                                       .type = host->provider.type,
-                                       .cluster = host->cluster_id,
-                                       .folder = agent->provider.folder,
-                                       .host = agent_hostseal_conf(agent),
-                                       .servers = servers,
-                                       .ca = json_string_or(params, "ca", NULL),
-                                       .certificate = json_string_or(params, "certificate", NULL),
-                                       .private_key = agent->private_key,
-                                       .user = json_string_or(params, "user", NULL),
-                                       .password = agent->password,
-                                       .kek = json_string_or(params, "kek_at", NULL)};
-
     agent_key_close(agent);
-    bool opened = key_open(&conf, &key, err);
-
-    key_close(key);
-    secret_free(TAKE(agent->private_key));
-    secret_free(TAKE(agent->password));
-    return opened || err_add(err, "open key provider '%s'", host->provider.name);
+    return provider_open_given(agent, &agent->host.provider, params, &given, &key, err);
 }
 
+/* The first one, as every later one: by a label that is kept before it is made. */
 static bool make_kek(struct agent *agent, struct key *key, struct making *making, struct err *err)
 {
-    AUTO(drop_free) char *label = text_make("cluster %s", agent->host.cluster);
+    const struct host_provider *host = &agent->host.provider;
     AUTO(drop_free) char *kek = NULL;
 
-    if (agent->host.provider.kek) {
-        return key_prove_kek(key, agent->host.provider.kek, err);
+    if (host->kek) {
+        return key_prove_kek(key, host->kek, err);
     }
-    if (!key_kek_make(key, label, &kek, err)) {
+    struct host_provider next = {.name = text_copy(host->name),
+                                 .type = text_copy(host->type),
+                                 .tpm = text_copy(host->tpm),
+                                 .folder = text_copy(host->folder)};
+
+    if (!rekey_intend(agent, &next, err) || !rekey_make(agent, &kek, err) ||
+        !rekey_begin(agent, kek, err)) {
         return false;
     }
-    pthread_mutex_lock(&agent->state);
-    host_set(&agent->host.provider.kek, kek);
-    pthread_mutex_unlock(&agent->state);
     making->changed = true;
-    return agent_save(agent, err);
+    return true;
 }
 
 /* The first host makes the KEK; a further one has a parcel from another, and takes the cluster's:
@@ -158,15 +138,16 @@ bool step_provider_request(struct agent *agent, struct making *making, struct er
 }
 
 /* At an external provider the KEK would outlive the cluster that it belonged to. */
-static bool retire_kek(struct agent *agent, struct err *err)
+static bool retire_kek(struct agent *agent, const struct host_provider *host, struct err *err)
 {
+    const struct envelope_about about = {.provider = host->name, .type = host->type};
     struct key *key = NULL;
 
-    if (!agent->host.provider.kek || strcmp(agent->host.provider.type, "native") == 0) {
+    if (!host->kek || strcmp(host->type, "native") == 0) {
         return true;
     }
-    if (!agent_key(agent, &key, err) || !key_kek_retire(key, agent->host.provider.kek, err)) {
-        err_add(err, "retire the KEK %s", agent->host.provider.kek);
+    if (!agent_key_for(agent, &about, &key, err) || !key_kek_retire(key, host->kek, err)) {
+        err_add(err, "retire the KEK %s", host->kek);
         return err_mend(err, "run the same command again when the key provider answers");
     }
     return true;
@@ -183,12 +164,14 @@ bool step_provider_remove(struct agent *agent, struct making *making, struct err
     if (agent->vms || agent->host.store_type) {
         return err_set(err, ERR_CLASH, "the keys go last: VMs or a datastore are still here");
     }
-    if (!leaves && !retire_kek(agent, err)) {
+    if (!leaves && (!retire_kek(agent, &agent->host.old, err) ||
+                    !retire_kek(agent, &agent->host.provider, err))) {
         return false;
     }
     agent_key_close(agent);
     /* Overwritten, not only unlinked; what another type of provider left goes with the folder. */
-    if (!native_destroy(agent->provider.folder, err) || !hostseal_remove(tls, err)) {
+    if (!native_destroy(agent->provider.folder, err) || !native_destroy(agent->old.folder, err) ||
+        !hostseal_remove(tls, err)) {
         return false;
     }
     for (size_t i = 0; i < COUNT_OF(files); i++) {

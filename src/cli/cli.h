@@ -25,6 +25,7 @@ struct cli {
     const char *destroy;       /* --yes-destroy NAME, or NULL */
     const char *output;        /* --output FILE, or NULL */
     const char *ca;            /* --ca FILE, or NULL */
+    const char *to;            /* --to BLUEPRINT, or NULL */
     const char *password_file; /* --password-file FILE, or NULL */
     bool deep;                 /* --deep */
     const char *limit;         /* --limit RATE, or NULL */
@@ -69,6 +70,7 @@ bool verb_key_list(struct cli *cli, struct err *err);
 bool verb_key_deep(struct cli *cli, struct err *err);
 bool verb_key_rotate(struct cli *cli, struct err *err);
 bool verb_key_csr(struct cli *cli, struct err *err);
+bool verb_key_move(struct cli *cli, struct err *err);
 bool verb_key_backup(struct cli *cli, struct err *err);
 bool verb_key_recover(struct cli *cli, struct err *err);
 

@@ -14,6 +14,7 @@ enum {
     OPT_DESTROY,
     OPT_PASSWORD,
     OPT_CA,
+    OPT_TO,
     OPT_DETAIL,
     OPT_DRY,
     OPT_WITH,
@@ -39,6 +40,7 @@ static const struct cli_option {
     {"yes", 'y', NULL, "do not ask before wiping the disks of the plan", false},
     {"plan", OPT_PLAN, "HASH", "allow exactly the plan of this hash", false},
     {"offline", OPT_OFFLINE, NULL, "look at the file alone, at no host", false},
+    {"to", OPT_TO, "BLUEPRINT", "whose key provider to move to", false},
     {"yes-destroy", OPT_DESTROY, "NAME", "the cluster's name: all of it will be lost", false},
     {"file", 'f', "FILE", "write to, or read from, this file", false},
     {"detail", OPT_DETAIL, NULL, "also infos, and each host's own words", false},
@@ -146,6 +148,9 @@ static bool set_option(struct cli *cli, int letter, struct err *err)
         return true;
     case OPT_OFFLINE:
         cli->offline = true;
+        return true;
+    case OPT_TO:
+        cli->to = optarg;
         return true;
     case OPT_STATE:
         cli->state = optarg;

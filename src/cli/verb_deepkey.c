@@ -95,12 +95,3 @@ bool verb_key_deep(struct cli *cli, struct err *err)
     }
     return true;
 }
-
-bool verb_key_rotate(struct cli *cli, struct err *err)
-{
-    if (!cli->deep) {
-        err_set(err, ERR_INPUT, "say how deep the keys are to be changed");
-        return err_mend(err, "quoin key rotate --deep changes those of the VMs and of their disks");
-    }
-    return verb_key_deep(cli, err);
-}

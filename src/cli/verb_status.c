@@ -311,6 +311,32 @@ bool verb_host_list(struct cli *cli, struct err *err)
     return true;
 }
 
+static void print_keys(const json_t *provider, const json_t *vms)
+{
+    json_t *vm;
+    size_t i;
+
+    printf("Provider %s (%s), sealed by %s\nKEK %s\n  made %s\n",
+           json_string_or(provider, "name", "-"), json_string_or(provider, "type", "-"),
+           json_string_or(provider, "sealed_by", "-"), json_string_or(provider, "kek", "-"),
+           json_string_or(provider, "kek_made", "at the deploy"));
+    if (json_is_string(json_object_get(provider, "old_kek"))) {
+        printf("KEK %s of '%s' is being left: run the rotate or move again that was begun\n",
+               json_string_or(provider, "old_kek", ""),
+               json_string_or(provider, "old_provider", ""));
+    }
+    json_array_foreach(vms, i, vm)
+    {
+        const json_t *envelope = json_object_get(vm, "envelope");
+
+        printf("VM %-12s envelope %s, generation %lld\n", json_string_or(vm, "name", "?"),
+               json_string_or(envelope, "state", "unknown"),
+               (long long)json_integer_value(json_object_get(envelope, "generation")));
+    }
+    printf("Backup fetched: %s\n",
+           json_is_true(json_object_get(provider, "backup_fetched")) ? "yes" : "no");
+}
+
 bool verb_key_list(struct cli *cli, struct err *err)
 {
     AUTO(drop_session) struct session session = {0};
@@ -329,9 +355,6 @@ bool verb_key_list(struct cli *cli, struct err *err)
         cli_print_json(result);
         return true;
     }
-    printf("Provider %s (%s), sealed by %s\nKEK %s\nBackup fetched: %s\n",
-           json_string_or(provider, "name", "-"), json_string_or(provider, "type", "-"),
-           json_string_or(provider, "sealed_by", "-"), json_string_or(provider, "kek", "-"),
-           json_is_true(json_object_get(provider, "backup_fetched")) ? "yes" : "no");
+    print_keys(provider, json_object_get(result, "vms"));
     return true;
 }

@@ -26,6 +26,7 @@ const struct verb verbs[] = {
     {"key list", "", "The key provider, its KEK and what it protects", NULL, 0, 0, verb_key_list},
     {"key csr", "BLUEPRINT", "Write each host's certificate request to the KMS", "file", 1, 1,
      verb_key_csr},
+    {"key move", "", "A KEK of another key provider, likewise", "to,dry-run", 0, 0, verb_key_move},
     {"key backup", "", "Fetch a backup of the native key provider", "file,password-file", 0, 0,
      verb_key_backup},
     {"key recover", "", "Put such a backup back", "file,password-file", 0, 0, verb_key_recover},

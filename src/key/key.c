@@ -9,6 +9,7 @@ struct key {
     const struct key_provider *provider;
     char *name;
     char *cluster;
+    char *host;
     void *self;
     void (*tell)(void *context, const struct key_use *use);
     void *context;
@@ -41,6 +42,7 @@ bool key_open(const struct provider_conf *conf, struct key **out, struct err *er
     }
     key->name = text_copy(conf->name);
     key->cluster = text_copy(conf->cluster);
+    key->host = text_copy(conf->self);
     *out = TAKE(key);
     return true;
 }
@@ -53,6 +55,7 @@ void key_close(struct key *key)
         }
         free(key->name);
         free(key->cluster);
+        free(key->host);
         free(key);
     }
 }
@@ -228,13 +231,15 @@ bool key_prove_kek(struct key *key, const char *kek_id, struct err *err)
 
 bool key_prove(struct key *key, struct err *err)
 {
-    AUTO(drop_free) char *kek_id = NULL;
+    AUTO(drop_free) char *kek_id = NULL, *label = NULL;
     char vm[UUID_SIZE];
     struct envelope_about about = {.vm = vm, .purpose = "canary", .generation = 1};
     struct err ignored = {0};
 
     uuid_make(vm);
-    if (!key_kek_make(key, "canary", &kek_id, err)) {
+    /* Each host's own, and always the same: one that was left by a killed try is found. */
+    label = text_make("canary of %s in %s", key->host ? key->host : "a host", key->cluster);
+    if (!key_kek_make(key, label, &kek_id, err)) {
         return err_add(err, "prove the key provider: make a KEK");
     }
     about.kek_id = kek_id;

@@ -190,6 +190,21 @@ static void set_label(struct ledger_kek *kek, const char *label)
     kek->label[length] = '\0';
 }
 
+const struct ledger_kek *ledger_labelled(const struct ledger *ledger, const char *label)
+{
+    struct ledger_kek wanted = {0};
+
+    set_label(&wanted, label);
+    for (size_t i = 0; i < ledger->count; i++) {
+        const struct ledger_kek *kek = &ledger->keks[i];
+
+        if (kek->retired[0] == '\0' && strcmp(kek->label, wanted.label) == 0) {
+            return kek;
+        }
+    }
+    return NULL;
+}
+
 bool ledger_add(struct ledger *ledger, const char *id, const char *label, struct err *err)
 {
     struct ledger_kek *kek = &ledger->keks[ledger->count];

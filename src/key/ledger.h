@@ -47,6 +47,8 @@ bool ledger_write(const char *path, const struct secret *root_key, struct ledger
                   struct err *err);
 /* NULL: not in it. */
 struct ledger_kek *ledger_find(struct ledger *ledger, const char *id);
+/* The active one of this label; NULL: none. */
+const struct ledger_kek *ledger_labelled(const struct ledger *ledger, const char *label);
 /* ERR_CLASH: LEDGER_MAX_ACTIVE are active. Characters of `label` that do not print become '?'. */
 bool ledger_add(struct ledger *ledger, const char *id, const char *label, struct err *err);
 void ledger_retire(struct ledger *ledger, const char *id);

@@ -114,26 +114,45 @@ static bool ledger_open(const struct native *native, int *out_lock, char **out_p
            ledger_read(*out_path, native->root_key, out, err);
 }
 
+/* The seed first: what stands in the ledger as active can be used. */
+static bool add_kek(const struct native *native, const char *ledger_path, struct ledger *ledger,
+                    const char *id, const char *label, struct err *err)
+{
+    AUTO(drop_free) char *seed_path = nativestate_seed_path(native->folder, id);
+    AUTO(drop_secret) struct secret *seed = NULL;
+    struct err ignored = {0};
+
+    if (!ledger_add(ledger, id, label, err) || !secret_random(NATIVE_KEY_SIZE, &seed, err) ||
+        !secretfile_write(seed_path, seed, err)) {
+        return false;
+    }
+    if (!ledger_write(ledger_path, native->root_key, ledger, err)) {
+        (void)secretfile_wipe(seed_path, &ignored);
+        return false;
+    }
+    return true;
+}
+
 static bool native_kek_make(void *self, const char *label, char **out_kek_id, struct err *err)
 {
     struct native *native = self;
     AUTO(drop_free) struct ledger *ledger = NULL;
-    AUTO(drop_secret) struct secret *seed = NULL;
     AUTO(drop_free) char *path = NULL;
-    AUTO(drop_free) char *seed_path = NULL;
     AUTO(drop_fd) int lock = -1;
     char id[UUID_SIZE], full[NATIVE_ID_SIZE];
-    struct err ignored = {0};
 
-    uuid_make(id);
-    seed_path = nativestate_seed_path(native->folder, id);
-    if (!ledger_open(native, &lock, &path, &ledger, err) || !ledger_add(ledger, id, label, err) ||
-        !secret_random(NATIVE_KEY_SIZE, &seed, err) || !secretfile_write(seed_path, seed, err)) {
+    if (!ledger_open(native, &lock, &path, &ledger, err)) {
         return false;
     }
-    if (!ledger_write(path, native->root_key, ledger, err)) {
-        (void)secretfile_wipe(seed_path, &ignored);
-        return false;
+    const struct ledger_kek *made = ledger_labelled(ledger, label);
+
+    if (made) {
+        memcpy(id, made->id, UUID_SIZE);
+    } else {
+        uuid_make(id);
+        if (!add_kek(native, path, ledger, id, label, err)) {
+            return false;
+        }
     }
     nativestate_id(native->root, id, full);
     *out_kek_id = text_copy(full);

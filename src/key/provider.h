@@ -14,6 +14,7 @@ struct provider_conf {
     const char *name;          /* in the blueprint */
     const char *type;          /* "native", "kmip" */
     const char *cluster;       /* UUID */
+    const char *self;          /* this host's name, for the label of its canaries; or NULL */
     const char *folder;        /* the provider's own, on this host: /var/lib/quoin/provider */
     struct hostseal_conf host; /* how secrets rest on this host */
     /* For kmip; NULL servers: what the folder holds since the last time they were given. */
@@ -35,8 +36,10 @@ struct key_provider {
     /* Makes what is missing, so opening twice is safe. ERR_AWAY: does not answer now. */
     bool (*open)(const struct provider_conf *conf, void **out_self, struct err *err);
     void (*close)(void *self);
-    /* A fresh KEK that only this provider holds. `label` is for its operators; one that was begun
-     * for the same label and never wrapped anything is fresh too. The caller frees the id. */
+    /* A KEK that only this provider holds. `label` is for its operators, and names this KEK alone:
+     * whoever asks again with it, because an answer was lost, is given the same one as long as
+     * nothing was wrapped under it, so that no KEK is left that nobody knows of. The caller frees
+     * the id. */
     bool (*kek_make)(void *self, const char *label, char **out_kek_id, struct err *err);
     /* Under `about->kek_id`. Twice the same secret gives two envelopes; both open.
      * ERR_ABSENT: the KEK is gone for good. */

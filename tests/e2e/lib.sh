@@ -132,6 +132,11 @@ manager_up() {
     curl -sf --max-time 5 --cacert "$state/edge-01/ca.pem" "https://$(manager_address)/healthz"
 }
 
+# How many KEKs of the native provider on h1 are not retired.
+active_keks() {
+    on h1 sh -c 'cat /var/lib/quoin/provider*/ledger.json' | jq '[.keks[] | select(.retired == "")] | length'
+}
+
 done_testing() {
     echo "1..$count"
     [ "$failures" -eq 0 ]

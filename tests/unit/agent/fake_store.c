@@ -198,6 +198,17 @@ static bool image_attachment(struct store *store, const char *name, struct store
     return true;
 }
 
+static bool image_write(struct image *image, uint64_t offset, const void *bytes, size_t length,
+                        image_done *done, void *context, struct err *err)
+{
+    if (!fake_change_begins(err) ||
+        !file_image_io.write_at(image, offset, bytes, length, done, context, err)) {
+        return false;
+    }
+    fake_change_is_made();
+    return true;
+}
+
 /* ---- objects ---- */
 
 static uint64_t version_of(const char *name)
@@ -232,7 +243,7 @@ static bool object_write(struct store *store, const char *name, const void *byte
     uint64_t version = there ? version_of(name) : 0;
 
     (void)store;
-    if (!answers(err)) {
+    if (!answers(err) || !fake_change_begins(err)) {
         return false;
     }
     if (fake_store.full) {
@@ -250,6 +261,7 @@ static bool object_write(struct store *store, const char *name, const void *byte
     if (out_version) {
         *out_version = version_of(name);
     }
+    fake_change_is_made();
     return true;
 }
 
@@ -419,6 +431,9 @@ static bool fake_look(const struct store_conf *conf, struct store_health *out, s
     return true;
 }
 
+/* As files have it, but that a test may come between. */
+static struct image_io io;
+
 /* Anything but NULL: the folder is all there is. */
 static bool fake_open(const struct store_conf *conf, struct store **out, struct err *err)
 {
@@ -426,6 +441,8 @@ static bool fake_open(const struct store_conf *conf, struct store **out, struct 
     if (!answers(err)) {
         return false;
     }
+    io = file_image_io;
+    io.write_at = image_write;
     *out = (struct store *)(void *)&fake_store;
     return true;
 }
@@ -474,7 +491,7 @@ static const struct store_backend fake = {
     .build = &build,
     .care = &care,
     .images = &images,
-    .io = &file_image_io,
+    .io = &io,
     .objects = &objects,
     .leases = &fake_lease_backend,
 };

@@ -31,7 +31,8 @@ int world_begin(void **state)
         text_make("127.%u.%u.%u", 64 + (pid >> 15) % 64, (pid >> 7) % 256, 1 + pid % 128);
     fake_store_begin(store_folder);
     fake_hv_power_cut();
-    fake_key_away = false;
+    fake_key_away = fake_key_other_away = fake_key_lies = false;
+    fake_death = (struct fake_death){0};
     open_agent();
     return 0;
 }
@@ -44,6 +45,16 @@ int world_end(void **state)
     free(TAKE(world.address));
     free(TAKE(store_folder));
     return scratch_end(state);
+}
+
+void world_open(void)
+{
+    open_agent();
+}
+
+void world_close(void)
+{
+    agent_close(&world.agent);
 }
 
 void world_restart(void)
@@ -321,7 +332,7 @@ struct secret *ca_secret(void)
 
     assert_true(file_read(path, CERTIFICATE_MAX, &text, NULL, &err));
     assert_true(envelope_read(text, strlen(text), &envelope, &err));
-    assert_true(agent_key(&world.agent, &key, &err));
+    assert_true(agent_key_for(&world.agent, envelope_about(envelope), &key, &err));
     assert_true(key_unwrap(key, envelope, &about, &secret, &err));
     return secret;
 }

@@ -80,8 +80,21 @@ void fake_hv_power_cut(void);
 void fake_hv_write(const char *text);
 bool fake_hv_has(const char *text);
 
-/* ---- the key provider ---- */
+/* ---- the key provider: "native", and "other", which is a native one by another name ---- */
 extern bool fake_key_away;
+extern bool fake_key_other_away; /* "other" alone */
+extern bool fake_key_lies;       /* unwrap gives another key than was wrapped */
+
+/* ---- death and failure ---- */
+/* Counts what datastore and provider are asked to change. In number `at` (0: never) the process
+ * ends: before it is done, or when it was; or with `fail` it and all that follow are not done. */
+struct fake_death {
+    unsigned calls, at;
+    bool late, fail;
+};
+extern struct fake_death fake_death;
+bool fake_change_begins(struct err *err);
+void fake_change_is_made(void);
 
 /* ---- the host ---- */
 struct world {
@@ -95,6 +108,9 @@ extern struct world world;
 /* For each test. */
 int world_begin(void **state);
 int world_end(void **state);
+/* One without the other, for who forks: a child sees no secret of its parent's. */
+void world_open(void);
+void world_close(void);
 /* The agent ends, and another begins over the same folder and datastore. */
 void world_restart(void);
 /* The VM is gone as well. */

@@ -38,6 +38,9 @@ static bool fake_kek_make(void *self, const char *label, char **out_kek_id, stru
         return err_set(err, ERR_AWAY, "no answer");
     }
     *out_kek_id = text_make("fake:%s", label);
+    for (char *blank = *out_kek_id; (blank = strchr(blank, ' '));) {
+        *blank = '-';
+    }
     return true;
 }
 

@@ -31,10 +31,12 @@ static struct key *opened(void)
 
 static char *kek_of(struct key *key)
 {
+    static unsigned number;
+    AUTO(drop_free) char *label = text_make("cluster edge-01 %u", ++number);
     char *kek = NULL;
     struct err err = {0};
 
-    assert_true(key_kek_make(key, "cluster edge-01", &kek, &err));
+    assert_true(key_kek_make(key, label, &kek, &err));
     return kek;
 }
 
@@ -77,6 +79,23 @@ static void what_it_wrapped_opens_after_a_restart(void **state)
     assert_true(secret_equal(vm_key, back));
     assert_string_equal(envelope_about(envelope)->provider, "host-keys");
     assert_string_equal(envelope_about(envelope)->cluster, CLUSTER);
+}
+
+static void a_kek_asked_for_again_by_its_label_is_the_same(void **state)
+{
+    AUTO(drop_key) struct key *key = opened();
+    AUTO(drop_free) char *first = NULL, *again = NULL, *other = NULL, *later = NULL;
+    struct err err = {0};
+
+    (void)state;
+    assert_true(key_kek_make(key, "edge-01 the first", &first, &err));
+    assert_true(key_kek_make(key, "edge-01 the first", &again, &err));
+    assert_true(key_kek_make(key, "edge-01 the second", &other, &err));
+    assert_string_equal(first, again);
+    assert_string_not_equal(first, other);
+    assert_true(key_kek_retire(key, first, &err));
+    assert_true(key_kek_make(key, "edge-01 the first", &later, &err));
+    assert_string_not_equal(first, later);
 }
 
 static void two_keks_are_two_keys(void **state)
@@ -456,6 +475,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, folder_make, folder_drop)
     const struct CMUnitTest tests[] = {
         TEST(what_it_wrapped_opens_after_a_restart),
+        TEST(a_kek_asked_for_again_by_its_label_is_the_same),
         TEST(two_keks_are_two_keys),
         TEST(a_retired_kek_stays_lost),
         TEST(an_old_ledger_does_not_bring_a_retired_kek_back),
