@@ -269,6 +269,7 @@ static void a_certificate_for_another_hosts_key_or_name_is_refused(void **state)
     AUTO(drop_json) json_t *others = first_does("ca.sign", sign_params(request, "h2"));
 
     second_refused("agent.enrol", json_incref(others), ERR_CLASH, "another private key");
+    secret_free(TAKE(key));
     assert_true(enrol_key(&second, &key, &err));
     free(TAKE(request));
     assert_true(certificate_request_make(key, "h3", &request, &err));
