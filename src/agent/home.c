@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent/notice.h"
 #include "base/secret_open.h"
 
 #define VM_KEY_SIZE 32u
@@ -191,9 +192,18 @@ bool home_wrap(struct vm *vm, int64_t generation, char **out_envelope, struct er
     return true;
 }
 
+bool home_wrap_recovery(struct vm *vm, int64_t generation, char **out_envelope, struct err *err)
+{
+    struct envelope_about about = about_of(vm);
+
+    about.generation = generation;
+    return notice_wrap(vm->agent, &about, vm->key, out_envelope, err);
+}
+
 bool home_make(struct vm *vm, const json_t *config, struct err *err)
 {
-    if (!secret_random(VM_KEY_SIZE, &vm->key, err) || !home_wrap(vm, 1, &vm->envelope, err)) {
+    if (!secret_random(VM_KEY_SIZE, &vm->key, err) || !home_wrap(vm, 1, &vm->envelope, err) ||
+        !home_wrap_recovery(vm, 1, &vm->recovery, err)) {
         return false;
     }
     vm->config = json_deep_copy(config);

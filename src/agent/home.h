@@ -18,6 +18,8 @@ bool home_store(struct vm *vm, struct err *err);
 /* Another envelope around the same VM key, made and proven but not yet stored: `generation`, under
  * the KEK that wraps now. The caller frees. */
 bool home_wrap(struct vm *vm, int64_t generation, char **out_envelope, struct err *err);
+/* The same for the recovery key; NULL with success: the cluster has none. */
+bool home_wrap_recovery(struct vm *vm, int64_t generation, char **out_envelope, struct err *err);
 /* What the object says in clear, as it lies on the datastore now; nothing is opened. The caller
  * clears. */
 bool home_look(const struct vm *vm, struct chest_about *out, struct err *err);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/disk.h"
+#include "agent/notice.h"
 #include "agent/recover.h"
 #include "agent/status.h"
 #include "agent/step.h"
@@ -217,6 +218,47 @@ static void answer_recover(struct request *request, void *context)
     }
 }
 
+static void answer_recovery(struct request *request, void *context)
+{
+    struct agent *agent = context;
+    AUTO(drop_secret) struct secret *password = NULL;
+    AUTO(drop_free) char *text = NULL;
+    struct err err = {0};
+
+    if (!request_secret(request, PROTECT_MAX_PASSWORD, &password, &err)) {
+        reply_err(request, &err);
+        return;
+    }
+    pthread_mutex_lock(&agent->work);
+    bool made = notice_give(agent, password, &text, &err);
+    pthread_mutex_unlock(&agent->work);
+    if (made) {
+        log_say(LOG_NOTICE, "the recovery key was given out");
+        reply_bytes(request, 200, "application/json", NULL, text, strlen(text));
+    } else {
+        log_err(&err);
+        reply_err(request, &err);
+    }
+}
+
+/* The user has it on disk now: only then it is wiped here. */
+static void answer_recovery_fetched(struct request *request, void *context)
+{
+    struct agent *agent = context;
+    struct err err = {0};
+
+    pthread_mutex_lock(&agent->work);
+    bool told = notice_fetched(agent, &err);
+    pthread_mutex_unlock(&agent->work);
+    if (told) {
+        log_say(LOG_NOTICE, "the recovery key is with the user; this host has it no more");
+        reply_empty(request);
+    } else {
+        log_err(&err);
+        reply_err(request, &err);
+    }
+}
+
 static const struct route routes[] = {
     {"GET", "/v1/status", ROLE_LOCAL | ROLE_HOST | ROLE_MANAGER, 0, answer_status},
     {"GET", "/v1/events", ROLE_LOCAL | ROLE_MANAGER, 0, answer_events},
@@ -227,6 +269,8 @@ static const struct route routes[] = {
     {"PUT", "/v1/provider/password", ROLE_LOCAL, CREDENTIAL_MAX, answer_password},
     {"POST", "/v1/key/backup", ROLE_LOCAL, BACKUP_MAX_PASSWORD, answer_backup},
     {"POST", "/v1/key/backup/fetched", ROLE_LOCAL, 0, answer_backup_fetched},
+    {"POST", "/v1/key/recovery", ROLE_LOCAL, PROTECT_MAX_PASSWORD, answer_recovery},
+    {"POST", "/v1/key/recovery/fetched", ROLE_LOCAL, 0, answer_recovery_fetched},
     {"POST", "/v1/key/recover", ROLE_LOCAL, BACKUP_MAX_PASSWORD + 1 + BACKUP_MAX_TEXT,
      answer_recover},
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent/notice.h"
 #include "agent/rewrap.h"
 #include "agent/vm.h"
 #include "key/kmipaccess.h"
@@ -213,6 +214,7 @@ static json_t *describe(const struct vm *vm)
                   vm->envelope ? json_true() : json_null(), "kek", copy_or_null(envelope, "kek"),
                   "envelope", envelope, "generation", (json_int_t)vm->generation);
 
+    json_object_set_new(object, "recovery", notice_id_of(vm->recovery));
     json_object_set_new(object, "trouble", text_or_null(vm->trouble));
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
         json_object_set_new(object, keys[i], copy_or_null(vm->config, keys[i]));
@@ -275,6 +277,7 @@ json_t *status_make(struct agent *agent)
     json_object_set_new(status, "member", json_boolean(host.member));
     json_object_set_new(status, "datastore", joined ? store_json(&host) : json_null());
     json_object_set_new(status, "provider", joined ? provider_json(agent, &host) : json_null());
+    json_object_set_new(status, "recovery", joined ? notice_look(host.folder) : json_null());
     json_object_set_new(status, "vms", vms_json(agent));
     json_object_set_new(status, "certificates", certificates_json(&host));
     json_object_set_new(status, "events", audit_where(agent->audit));

@@ -26,6 +26,7 @@ const struct step_maker step_makers[] = {
     {"store.disk", step_store_disk},
     {"store.pool", step_store_pool},
     {"store.holes", step_store_holes},
+    {"recovery.make", step_recovery_make},
     {"vm.seal", step_vm_seal},
     {"disk.blank", step_disk_blank},
     {"disk.identity", step_disk_identity},

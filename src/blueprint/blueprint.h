@@ -108,7 +108,7 @@ struct blueprint {
     struct {
         struct blueprint_provider provider;
         enum tpm_use tpm;           /* default auto: sealed in the TPM where there is one */
-        enum recovery_use recovery; /* default off */
+        enum recovery_use recovery; /* default required */
         unsigned cache_seconds;     /* `off` or "24h"; default 0: off */
     } encryption;
 };

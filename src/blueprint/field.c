@@ -186,8 +186,9 @@ static const struct field encryption[] = {
            .about = "seal the hosts' keys in their TPMs: where there is one, always (no TPM is an "
                     "error), never"),
     SCALAR("recovery", type_choice, struct blueprint, encryption.recovery,
-           .choices = recovery_words, .fallback = "off",
-           .about = "a second envelope under a recovery key that only you hold"),
+           .choices = recovery_words, .fallback = "required",
+           .about = "a second envelope around every key, for a recovery key that the deploy makes "
+                    "and only you hold once quoin key recovery fetched it"),
     SCALAR("cache", type_duration, struct blueprint, encryption.cache_seconds, .fallback = "off",
            .max = 30 * 86400,
            .about = "keep a KMS's key sealed in the host's TPM for this long, as 12h or 7d"),

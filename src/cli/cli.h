@@ -72,6 +72,7 @@ bool verb_key_rotate(struct cli *cli, struct err *err);
 bool verb_key_csr(struct cli *cli, struct err *err);
 bool verb_key_move(struct cli *cli, struct err *err);
 bool verb_key_backup(struct cli *cli, struct err *err);
+bool verb_key_recovery(struct cli *cli, struct err *err);
 bool verb_key_recover(struct cli *cli, struct err *err);
 
 #endif

@@ -2,53 +2,12 @@
 /* quoin key backup, key recover: the native provider in a file under a password. */
 #include <stdio.h>
 #include <string.h>
-#include <termios.h>
-#include <unistd.h>
 
 #include "base/secret_open.h"
 #include "cli/open.h"
+#include "cli/password.h"
 
-#define PASSWORD_MAX 1024u
-#define BACKUP_MAX   (64u * 1024u)
-
-/* From the terminal, its echo off; the bytes go straight into locked memory. */
-static bool ask_password(struct secret **out, struct err *err)
-{
-    struct termios shown, hidden;
-    AUTO(drop_secret) struct secret *typed = NULL;
-
-    if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &shown) != 0) {
-        err_set(err, ERR_INPUT, "nobody is here to type a password");
-        return err_mend(err, "give it with --password-file");
-    }
-    if (!secret_new(PASSWORD_MAX, &typed, err)) {
-        return false;
-    }
-    hidden = shown;
-    hidden.c_lflag &= ~(tcflag_t)ECHO;
-    fputs("Password of the backup: ", stderr);
-    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
-    ssize_t length = read(STDIN_FILENO, secret_bytes(typed), PASSWORD_MAX);
-    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
-    fputc('\n', stderr);
-    if (length < 2) {
-        return err_set(err, ERR_INPUT, "no password");
-    }
-    secret_cut(typed, (size_t)length - 1);
-    *out = TAKE(typed);
-    return true;
-}
-
-static bool get_password(const struct cli *cli, struct secret **out, struct err *err)
-{
-    return cli->password_file ? secret_read_file(cli->password_file, PASSWORD_MAX, true, out, err)
-                              : ask_password(out, err);
-}
-
-static bool need_file(const struct cli *cli, struct err *err)
-{
-    return cli->output || err_set(err, ERR_INPUT, "say which file with --file");
-}
+#define BACKUP_MAX (64u * 1024u)
 
 static bool any_agent(struct session *session, struct remote **out, struct err *err)
 {
@@ -79,8 +38,8 @@ bool verb_key_backup(struct cli *cli, struct err *err)
     struct remote *remote = NULL;
     size_t length = 0;
 
-    if (!need_file(cli, err) || !session_known(cli, &session, err) ||
-        !get_password(cli, &password, err) || !any_agent(&session, &remote, err)) {
+    if (!password_need_file(cli, err) || !session_known(cli, &session, err) ||
+        !password_get(cli, &password, err) || !any_agent(&session, &remote, err)) {
         return false;
     }
     const struct client_call make = {
@@ -149,8 +108,9 @@ bool verb_key_recover(struct cli *cli, struct err *err)
     AUTO(drop_free) char *backup = NULL;
     size_t length = 0;
 
-    if (!need_file(cli, err) || !file_read(cli->output, BACKUP_MAX, &backup, &length, err) ||
-        !session_known(cli, &session, err) || !get_password(cli, &password, err) ||
+    if (!password_need_file(cli, err) ||
+        !file_read(cli->output, BACKUP_MAX, &backup, &length, err) ||
+        !session_known(cli, &session, err) || !password_get(cli, &password, err) ||
         !recover_body(password, backup, length, &body, err)) {
         return false;
     }

@@ -153,12 +153,13 @@ static json_t *copy_or_null(const json_t *object, const char *key)
 
 static json_t *status_json(struct session *session, const struct gathered *gathered)
 {
-    return json_pack("{s:s, s:s, s:s*, s:b, s:o, s:o, s:o, s:O, s:O}", "cluster",
+    return json_pack("{s:s, s:s, s:s*, s:b, s:o, s:o, s:o, s:o, s:O, s:O}", "cluster",
                      session->blueprint->cluster, "datacenter", session->blueprint->datacenter,
                      "phase", session->state->phase, "deployed", session->state->deployed,
                      "datastore", copy_or_null(gathered->first, "datastore"), "manager",
                      manager_json(session, runner_of(gathered)), "provider",
-                     copy_or_null(gathered->first, "provider"), "hosts", gathered->hosts, "health",
+                     copy_or_null(gathered->first, "provider"), "recovery",
+                     copy_or_null(gathered->first, "recovery"), "hosts", gathered->hosts, "health",
                      gathered->health);
 }
 
@@ -217,6 +218,19 @@ static void print_detail(const json_t *all)
     }
 }
 
+static void print_recovery(const json_t *recovery)
+{
+    const char *state = json_string_or(recovery, "state", "none");
+
+    printf("Recovery    %s\n",
+           strcmp(state, "none") == 0 ? "no recovery key" : json_string_or(recovery, "id", "-"));
+    if (strcmp(state, "fetched") == 0) {
+        printf("            fetched %s\n", json_string_or(recovery, "fetched", ""));
+    } else if (strcmp(state, "made") == 0) {
+        puts("            not fetched yet: quoin key recovery --file FILE");
+    }
+}
+
 static void print_status(const json_t *status)
 {
     const json_t *manager = json_object_get(status, "manager");
@@ -236,6 +250,7 @@ static void print_status(const json_t *status)
     if (json_is_false(json_object_get(provider, "backup_fetched"))) {
         puts("            no backup of its keys was fetched yet: quoin key backup --file FILE");
     }
+    print_recovery(json_object_get(status, "recovery"));
     json_array_foreach(json_object_get(status, "hosts"), i, host)
     {
         printf("Host        %-12s %-16s %s%s%s\n", json_string_or(host, "name", ""),
@@ -348,13 +363,15 @@ bool verb_key_list(struct cli *cli, struct err *err)
     gather(&session, &gathered);
     const json_t *provider = json_object_get(gathered.first, "provider");
     AUTO(drop_json)
-    json_t *result = json_pack("{s:o, s:o}", "provider", copy_or_null(gathered.first, "provider"),
-                               "vms", copy_or_null(gathered.first, "vms"));
+    json_t *result = json_pack(
+        "{s:o, s:o, s:o}", "provider", copy_or_null(gathered.first, "provider"), "vms",
+        copy_or_null(gathered.first, "vms"), "recovery", copy_or_null(gathered.first, "recovery"));
 
     if (cli->json) {
         cli_print_json(result);
         return true;
     }
     print_keys(provider, json_object_get(result, "vms"));
+    print_recovery(json_object_get(gathered.first, "recovery"));
     return true;
 }

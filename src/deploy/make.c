@@ -467,6 +467,7 @@ const struct deploy_maker deploy_makers[] = {
     {"store.disk", make_disk, NULL},
     {"store.pool", make_pool, NULL},
     {"store.holes", make_plainly, NULL},
+    {"recovery.make", make_plainly, NULL},
     {"vm.seal", make_seal, NULL},
     {"disk.pour", make_pour, NULL},
     {"vm.start", make_start, NULL},

@@ -124,6 +124,31 @@ static void look_at_backup(struct health *health, const struct keys *keys)
     }
 }
 
+/* The last notice that a host has seen counts: one that was away knows of an older one. */
+static void look_at_recovery(struct health *health)
+{
+    const struct health_place place = {"warning", "recovery.unfetched", "key-providers", NULL,
+                                       NULL};
+    bool made = false, fetched = false;
+    json_t *host;
+    size_t i;
+
+    json_array_foreach((json_t *)(uintptr_t)health->hosts, i, host)
+    {
+        const json_t *recovery = json_object_get(health_status(host), "recovery");
+        const char *state = json_string_or(recovery, "state", "");
+
+        made = made || strcmp(state, "made") == 0;
+        fetched = fetched || strcmp(state, "fetched") == 0;
+    }
+    if (made && !fetched) {
+        health_find(health, &place,
+                    "fetch it and keep it elsewhere: quoin key recovery --file FILE",
+                    "the recovery key is still with a host: without it nothing opens when the key "
+                    "provider is gone");
+    }
+}
+
 /* Envelopes that a rotation left behind. */
 static void look_at_envelopes(struct health *health, const char *current)
 {
@@ -171,4 +196,5 @@ void health_keys(struct health *health)
         look_at_envelopes(health, health_most(keks));
     }
     look_at_backup(health, &keys);
+    look_at_recovery(health);
 }

@@ -153,6 +153,9 @@ static bool make_first_host(struct maker *maker, struct err *err)
     }
     add_step(maker, "store.pool", lead, bp->datastore.name);
     add_step(maker, "store.holes", lead, bp->datastore.name);
+    if (bp->encryption.recovery == RECOVERY_REQUIRED) {
+        add_step(maker, "recovery.make", lead, bp->cluster);
+    }
     add_step(maker, "vm.seal", lead, manager);
     for (size_t i = 0; i < bp->manager.disk_count; i++) {
         add_step(maker, "disk.pour", lead, bp->manager.disks[i].name)->number = i;

@@ -22,6 +22,7 @@ const struct step_kind step_kinds[] = {
     {"store.pool", PHASE_DATASTORE, "make the pool and wait until it takes writes", "datastore"},
     {"store.holes", PHASE_DATASTORE, "prove that holes read as zeros through the encryption",
      "datastore"},
+    {"recovery.make", PHASE_SEAL, "make the recovery key, which the user fetches", "cluster"},
     {"vm.seal", PHASE_SEAL, "make the manager's keys and wrap them", "manager"},
     {"disk.pour", PHASE_POUR, "write a disk through the encryption and compare",
      "disk of the manager"},
