@@ -37,6 +37,7 @@ void agent_close(struct agent *agent)
     audit_free(agent->audit);
     secret_free(agent->private_key);
     secret_free(agent->password);
+    secret_free(agent->recovery_key);
     host_clear(&agent->host);
     free(agent->waiting);
     drop_fd(&agent->wake);

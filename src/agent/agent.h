@@ -37,6 +37,7 @@ struct agent {
     struct provider provider;              /* what wraps */
     struct provider old;                   /* in the course of a move: what is moved away from */
     struct secret *private_key, *password; /* given for the next provider.open; under `work` */
+    struct secret *recovery_key;           /* given for the next key.recover; under `work` */
     struct store *store;                   /* open, or NULL; any thread */
     const struct store_backend *backend;
     struct hv *hv; /* open, or NULL; any thread */

@@ -128,6 +128,31 @@ bool ca_open(struct agent *agent, struct secret **out, struct err *err)
     return err_add(err, "open the cluster's CA");
 }
 
+static int64_t generation_of(struct agent *agent)
+{
+    AUTO(drop_envelope) struct envelope *envelope = NULL;
+    AUTO(drop_free) char *text = NULL;
+    struct err ignored = {0};
+
+    return ca_envelope_read(agent, &text, &ignored) &&
+                   envelope_read(text, strlen(text), &envelope, &ignored)
+               ? envelope_about(envelope)->generation
+               : 0;
+}
+
+bool ca_rewrap(struct agent *agent, const struct secret *secret, struct err *err)
+{
+    AUTO(drop_envelope) struct envelope *envelope = NULL;
+    AUTO(drop_free) char *pem = NULL;
+    struct envelope_about about = ca_about(agent);
+    struct key *key = NULL;
+
+    about.generation = generation_of(agent) + 1;
+    return enrol_ca(agent, &pem, err) && certificate_fits(pem, secret, err) &&
+           agent_key(agent, &key, err) && key_wrap(key, &about, secret, &envelope, err) &&
+           ca_envelope_write(agent, envelope_text(envelope), err);
+}
+
 static bool write_certificate(const struct agent *agent, const char *pem, struct err *err)
 {
     AUTO(drop_free) char *path = agent_path(agent, "ca.pem");

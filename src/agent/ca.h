@@ -22,6 +22,9 @@ bool ca_envelope_write(struct agent *agent, const char *text, struct err *err);
 bool ca_object_read(struct agent *agent, char **out, struct err *err);
 /* The private key, from the file's envelope or the object's. */
 bool ca_open(struct agent *agent, struct secret **out, struct err *err);
+/* The private key, wrapped anew under the KEK that wraps now: what its envelope was under is gone.
+ */
+bool ca_rewrap(struct agent *agent, const struct secret *secret, struct err *err);
 /* The file becomes the object, unless there is one. Nothing to do without the file. */
 bool ca_publish(struct agent *agent, bool *out_changed, struct err *err);
 

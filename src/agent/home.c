@@ -228,10 +228,33 @@ static bool unpack(struct vm *vm, const struct chest *home, struct err *err)
            (!tpm || secret_copy(tpm, &vm->tpm, err));
 }
 
-static bool open_bytes(struct vm *vm, const unsigned char *bytes, size_t length, struct err *err)
+static bool unwrap_recovery(struct vm *vm, const struct secret *recovery_key, struct secret **out,
+                            struct err *err)
+{
+    struct envelope_about expected = about_of(vm);
+    AUTO(drop_envelope) struct envelope *envelope = NULL;
+
+    expected.cluster = vm->agent->host.cluster_id;
+    if (!vm->recovery) {
+        return err_set(err, ERR_ABSENT, "VM '%s' has no envelope for a recovery key", vm->uuid);
+    }
+    return envelope_read(vm->recovery, strlen(vm->recovery), &envelope, err) &&
+           recovery_unwrap(recovery_key, envelope, &expected, out, err);
+}
+
+static bool unwrap_text(struct vm *vm, struct secret **out, struct err *err)
+{
+    AUTO(drop_envelope) struct envelope *envelope = NULL;
+
+    return envelope_read(vm->envelope, strlen(vm->envelope), &envelope, err) &&
+           unwrap(vm, envelope, out, err);
+}
+
+/* `recovery_key` NULL: by the provider. */
+static bool open_bytes(struct vm *vm, const unsigned char *bytes, size_t length,
+                       const struct secret *recovery_key, struct err *err)
 {
     AUTO(drop_chest_about) struct chest_about about = {0};
-    AUTO(drop_envelope) struct envelope *envelope = NULL;
     AUTO(drop_secret) struct secret *key = NULL;
     AUTO(drop_chest) struct chest *home = NULL;
     int64_t seen = 0;
@@ -245,8 +268,8 @@ static bool open_bytes(struct vm *vm, const unsigned char *bytes, size_t length,
     vm->envelope = text_copy(about.envelope);
     vm->recovery = text_copy(about.recovery);
     if (!seen_read(vm, &seen, err) ||
-        !envelope_read(about.envelope, strlen(about.envelope), &envelope, err) ||
-        !unwrap(vm, envelope, &key, err) ||
+        !(recovery_key ? unwrap_recovery(vm, recovery_key, &key, err)
+                       : unwrap_text(vm, &key, err)) ||
         !chest_open(bytes, length, vm->uuid, seen, key, &home, err) || !unpack(vm, home, err)) {
         return false;
     }
@@ -255,7 +278,7 @@ static bool open_bytes(struct vm *vm, const unsigned char *bytes, size_t length,
     return seen_write(vm, err);
 }
 
-bool home_load(struct vm *vm, struct err *err)
+static bool load(struct vm *vm, const struct secret *recovery_key, struct err *err)
 {
     AUTO(drop_free) char *name = object_name(vm);
     AUTO(drop_free) char *bytes = NULL;
@@ -264,8 +287,18 @@ bool home_load(struct vm *vm, struct err *err)
 
     return (agent_store(vm->agent, &store, err) &&
             vm->agent->backend->objects->read(store, name, &bytes, &length, &vm->version, err) &&
-            open_bytes(vm, (const unsigned char *)bytes, length, err)) ||
+            open_bytes(vm, (const unsigned char *)bytes, length, recovery_key, err)) ||
            err_add(err, "open the home of VM '%s'", vm->uuid);
+}
+
+bool home_load(struct vm *vm, struct err *err)
+{
+    return load(vm, NULL, err);
+}
+
+bool home_recover(struct vm *vm, const struct secret *recovery_key, struct err *err)
+{
+    return load(vm, recovery_key, err);
 }
 
 bool home_look(const struct vm *vm, struct chest_about *out, struct err *err)

@@ -13,6 +13,9 @@
 bool home_make(struct vm *vm, const json_t *config, struct err *err);
 /* ERR_AWAY: the provider does not answer; ERR_CLASH: older than known, or another VM's. */
 bool home_load(struct vm *vm, struct err *err);
+/* The same by the recovery key's private half. ERR_ABSENT: it is not sealed for one; ERR_CLASH
+ * besides: for another one. */
+bool home_recover(struct vm *vm, const struct secret *recovery_key, struct err *err);
 /* ERR_CLASH: another host stored it in the meantime. */
 bool home_store(struct vm *vm, struct err *err);
 /* Another envelope around the same VM key, made and proven but not yet stored: `generation`, under

@@ -8,6 +8,8 @@
 
 #include "agent/copy.h"
 #include "agent/enrol.h"
+#include "agent/notice.h"
+#include "agent/rewrap.h"
 #include "agent/vm.h"
 
 /* Looks so often when all is well, and again after a failure: 1, 2, 4 … seconds. */
@@ -70,6 +72,20 @@ static bool keep_ready(struct agent *agent, struct err *err)
     return false;
 }
 
+/* A new recovery key, or one where there was none: this host's VMs follow while they run. */
+static bool keep_recovery(struct vm *vm, struct err *err)
+{
+    bool holds = true, changed = false;
+
+    if (!vm->key || !rewrap_is_ours(vm)) {
+        return true;
+    }
+    if (!notice_holds(vm->agent, vm->recovery, &holds, err)) {
+        return false;
+    }
+    return holds || rewrap_vm(vm, &changed, err);
+}
+
 static bool keep_all(struct agent *agent, struct err *err)
 {
     bool all = true;
@@ -79,7 +95,7 @@ static bool keep_all(struct agent *agent, struct err *err)
     }
     for (struct vm *vm = agent->vms; vm; vm = vm->next) {
         struct err trouble = {0};
-        bool kept = keep_vm(vm, &trouble);
+        bool kept = keep_vm(vm, &trouble) && keep_recovery(vm, &trouble);
 
         set_trouble(vm, kept ? NULL : &trouble);
         if (!kept) {

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent/notice.h"
 #include "base/secret_open.h"
 
 static bool take_password(const struct secret *body, size_t length, struct secret **out,
@@ -15,7 +16,36 @@ static bool take_password(const struct secret *body, size_t length, struct secre
     return true;
 }
 
-bool recover_keys(struct agent *agent, const struct secret *body, struct err *err)
+/* The notice may be out of reach: then the envelopes themselves tell an older key. */
+static bool is_due(struct agent *agent, const char *id, struct err *err)
+{
+    AUTO(drop_recovery) struct recovery *notice = NULL;
+    struct err ignored = {0};
+
+    if (notice_read(agent, &notice, &ignored) && notice && strcmp(notice->id, id) != 0) {
+        err_set(err, ERR_CLASH, "the file is of %s, but %s is due", id, notice->id);
+        return err_mend(err, "take the file that was fetched last (%s)", notice->fetched);
+    }
+    return true;
+}
+
+static bool take_recovery(struct agent *agent, const char *text, size_t length,
+                          const struct secret *password, struct err *err)
+{
+    AUTO(drop_secret) struct secret *key = NULL;
+    char id[RECOVERY_ID_SIZE];
+
+    if (!recovery_file_open(text, length, agent->host.cluster_id, password, &key, id, err) ||
+        !is_due(agent, id, err)) {
+        return false;
+    }
+    secret_free(agent->recovery_key);
+    agent->recovery_key = TAKE(key);
+    return true;
+}
+
+bool recover_keys(struct agent *agent, const struct secret *body, bool *out_recovery,
+                  struct err *err)
 {
     const struct hostseal_conf conf = agent_hostseal_conf(agent);
     const char *bytes = (const char *)secret_look(body);
@@ -30,7 +60,14 @@ bool recover_keys(struct agent *agent, const struct secret *body, struct err *er
     if (!take_password(body, length, &password, err)) {
         return false;
     }
+    const char *text = end + 1;
+    size_t rest = secret_size(body) - length - 1;
+
+    *out_recovery = recovery_file_is(text, rest);
+    if (*out_recovery) {
+        return take_recovery(agent, text, rest, password, err);
+    }
     agent_key_close(agent);
-    return backup_restore(agent->provider.folder, &conf, agent->host.cluster_id, end + 1,
-                          secret_size(body) - length - 1, password, err);
+    return backup_restore(agent->provider.folder, &conf, agent->host.cluster_id, text, rest,
+                          password, err);
 }

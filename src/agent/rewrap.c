@@ -6,6 +6,7 @@
 #include "agent/ca.h"
 #include "agent/disk.h"
 #include "agent/home.h"
+#include "agent/notice.h"
 
 /* ---- what an envelope is under ---- */
 
@@ -105,11 +106,13 @@ static bool exchange_headers(const struct vm *vm, const struct header_plan *plan
 
 /* All headers carry it: whatever comes of this write, the next one of the home must carry it too.
  */
-static bool exchange_home(struct vm *vm, char **envelope, struct err *err)
+static bool exchange_home(struct vm *vm, char **envelope, char **recovery, struct err *err)
 {
     pthread_mutex_lock(&vm->lock);
     free(vm->envelope);
+    free(vm->recovery);
     vm->envelope = TAKE(*envelope);
+    vm->recovery = TAKE(*recovery);
     bool stored = home_store(vm, err);
 
     vm->unsaved = vm->unsaved || !stored;
@@ -125,23 +128,29 @@ static bool is_current(struct vm *vm, bool *out, struct err *err)
     if (!home_look(vm, &about, err)) {
         return false;
     }
-    *out = rewrap_state_of(vm->agent, about.envelope) == REWRAP_CURRENT &&
-           strcmp(about.envelope, vm->envelope) == 0;
+    bool kek = rewrap_state_of(vm->agent, about.envelope) == REWRAP_CURRENT &&
+               strcmp(about.envelope, vm->envelope) == 0;
+
+    if (!notice_holds(vm->agent, about.recovery, out, err)) {
+        return false;
+    }
+    *out = *out && kek;
     return true;
 }
 
 static bool exchange(struct vm *vm, struct err *err)
 {
-    AUTO(drop_free) char *envelope = NULL;
+    AUTO(drop_free) char *envelope = NULL, *recovery = NULL;
     int64_t generation = 0;
 
-    if (!next_generation(vm, &generation, err) || !home_wrap(vm, generation, &envelope, err)) {
+    if (!next_generation(vm, &generation, err) || !home_wrap(vm, generation, &envelope, err) ||
+        !home_wrap_recovery(vm, generation, &recovery, err)) {
         return false;
     }
     const struct header_plan plan = {
-        .envelope = envelope, .recovery = vm->recovery, .generation = generation};
+        .envelope = envelope, .recovery = recovery, .generation = generation};
 
-    return exchange_headers(vm, &plan, err) && exchange_home(vm, &envelope, err);
+    return exchange_headers(vm, &plan, err) && exchange_home(vm, &envelope, &recovery, err);
 }
 
 bool rewrap_vm(struct vm *vm, bool *out_changed, struct err *err)

@@ -25,7 +25,8 @@ enum rewrap_state rewrap_state_of(const struct agent *agent, const char *envelop
 
 /* This host may change it: its own, or nobody's. */
 bool rewrap_is_ours(const struct vm *vm);
-/* Nothing when it is under the KEK that wraps now already. A disk that is not poured has no header
+/* Nothing when it is under the KEK that wraps now already, and for the recovery key that there is
+ * (agent/notice.h): both envelopes are made anew together. A disk that is not poured has no header
  * of worth and is left out. */
 bool rewrap_vm(struct vm *vm, bool *out_changed, struct err *err);
 /* The CA's private key, where this host has its envelope. */

@@ -201,17 +201,21 @@ static void answer_recover(struct request *request, void *context)
     struct agent *agent = context;
     AUTO(drop_secret) struct secret *body = NULL;
     struct err err = {0};
+    bool recovery = false;
 
     if (!request_secret(request, BACKUP_MAX_PASSWORD + 1 + BACKUP_MAX_TEXT, &body, &err)) {
         reply_err(request, &err);
         return;
     }
     pthread_mutex_lock(&agent->work);
-    bool made = recover_keys(agent, body, &err);
+    bool made = recover_keys(agent, body, &recovery, &err);
     pthread_mutex_unlock(&agent->work);
     if (made) {
-        log_say(LOG_NOTICE, "the key provider was recovered from a backup");
-        reply_empty(request);
+        AUTO(drop_json) json_t *answer = json_pack("{s:b}", "recovery", recovery);
+
+        log_say(LOG_NOTICE, recovery ? "the recovery key was brought"
+                                     : "the key provider was recovered from a backup");
+        reply_json(request, 200, answer);
     } else {
         log_err(&err);
         reply_err(request, &err);

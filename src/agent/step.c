@@ -27,6 +27,8 @@ const struct step_maker step_makers[] = {
     {"store.pool", step_store_pool},
     {"store.holes", step_store_holes},
     {"recovery.make", step_recovery_make},
+    {"recovery.follow", step_recovery_follow},
+    {"key.recover", step_key_recover},
     {"vm.seal", step_vm_seal},
     {"disk.blank", step_disk_blank},
     {"disk.identity", step_disk_identity},

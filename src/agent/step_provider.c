@@ -4,6 +4,7 @@
 
 #include "agent/notice.h"
 #include "agent/provider.h"
+#include "agent/recover.h"
 #include "agent/rekey.h"
 #include "agent/share.h"
 #include "agent/status.h"
@@ -172,7 +173,7 @@ bool step_provider_remove(struct agent *agent, struct making *making, struct err
     agent_key_close(agent);
     /* Overwritten, not only unlinked; what another type of provider left goes with the folder. */
     if (!native_destroy(agent->provider.folder, err) || !native_destroy(agent->old.folder, err) ||
-        !hostseal_remove(tls, err) || !notice_forget(agent, err)) {
+        !hostseal_remove(tls, err) || !notice_forget(agent, err) || !recover_forget(agent, err)) {
         return false;
     }
     for (size_t i = 0; i < COUNT_OF(files); i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quoin key backup, key recover: the native provider in a file under a password. */
+/* quoin key backup, key recover: the native provider in a file under a password; and the way back,
+ * by such a file or by the recovery key. */
 #include <stdio.h>
 #include <string.h>
 
@@ -101,6 +102,23 @@ static bool recover_all(struct session *session, const struct secret *body, stru
     return failure.kind == ERR_NONE || (any && failure.kind == ERR_AWAY);
 }
 
+/* What the file is the first host says: a backup goes to all of them; by the recovery key one opens
+ * everything, and the others get the new provider by a deploy. */
+static bool recover_by(struct session *session, const struct secret *body, struct err *err)
+{
+    const struct client_call call = {
+        .method = "POST", .path = "/v1/key/recover", .secret = body, .seconds = 60};
+    AUTO(drop_json) json_t *answer = NULL;
+    struct remote *remote = NULL;
+
+    if (!any_agent(session, &remote, err) || !client_ask(remote->agent, &call, &answer, err)) {
+        return false;
+    }
+    return json_is_true(json_object_get(answer, "recovery"))
+               ? deploy_recover(&session->deploy, remote, err)
+               : recover_all(session, body, err);
+}
+
 bool verb_key_recover(struct cli *cli, struct err *err)
 {
     AUTO(drop_session) struct session session = {0};
@@ -114,15 +132,15 @@ bool verb_key_recover(struct cli *cli, struct err *err)
         !recover_body(password, backup, length, &body, err)) {
         return false;
     }
-    if (!recover_all(&session, body, err)) {
-        return err_add(err, "recover the key provider");
+    if (!recover_by(&session, body, err)) {
+        return err_add(err, "recover the keys");
     }
     if (cli->json) {
         AUTO(drop_json) json_t *result = json_pack("{s:b}", "recovered", 1);
 
         cli_print_json(result);
     } else {
-        puts("The key provider is back. What waited for its keys starts by itself.");
+        puts("The keys are back. What waited for them starts by itself.");
     }
     return true;
 }

@@ -57,6 +57,10 @@ bool deploy_undo_host(struct deploy *deploy, struct remote *remote, struct err *
 bool deploy_prove(struct deploy *deploy, const char *vm, struct err *err);
 void deploy_clear(struct deploy *deploy);
 
+/* On `remote`: all that the recovery key opens, under a KEK of the provider that the blueprint
+ * names. The agent has the recovery key already. */
+bool deploy_recover(struct deploy *deploy, struct remote *remote, struct err *err);
+
 /* An open connection to the manager through a member of the cluster; ERR_AWAY while it does not
  * answer. */
 bool deploy_manager(struct deploy *deploy, struct client **out, struct err *err);
