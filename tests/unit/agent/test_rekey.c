@@ -6,6 +6,7 @@
 #include "world.h"
 
 #include "agent/home.h"
+#include "agent/notice.h"
 #include "agent/rewrap.h"
 
 /* ---- what a rotation and a move are made of ---- */
@@ -336,24 +337,30 @@ static void a_provider_that_gives_another_key_back_changes_nothing(void **state)
     all_opens();
 }
 
-static void the_envelope_of_the_recovery_key_is_passed_on(void **state)
+static void the_envelope_for_the_recovery_key_is_made_anew_with_the_other(void **state)
 {
-    struct vm *vm;
-
-    (void)state;
-    make_poured();
-    vm = mgr();
-    vm->recovery = text_copy("{\"for\":\"the user\"}");
-    rekey_must(NULL);
     AUTO(drop_header_facts) struct header_facts facts = {0};
     AUTO(drop_chest_about) struct chest_about about = {0};
+    AUTO(drop_recovery) struct recovery *notice = NULL;
     json_t *disk = NULL;
     struct err err = {0};
 
+    (void)state;
+    make_store();
+    assert_true(step_do("recovery.make", json_object()));
+    make_poured();
+    struct vm *vm = mgr();
+    AUTO(drop_free) char *before = text_copy(vm->recovery);
+
+    rekey_must(NULL);
     assert_true(vm_disk(vm, "system", &disk, &err) && disk_look(vm, disk, &facts, &err));
-    assert_string_equal(facts.recovery, "{\"for\":\"the user\"}");
     assert_true(home_look(vm, &about, &err));
-    assert_string_equal(about.recovery, "{\"for\":\"the user\"}");
+    assert_string_equal(facts.recovery, about.recovery);
+    assert_string_not_equal(about.recovery, before);
+    assert_true(notice_read(&world.agent, &notice, &err));
+    AUTO(drop_json) json_t *id = notice_id_of(about.recovery);
+
+    assert_string_equal(json_string_value(id), notice->id);
 }
 
 static void looking_changes_nothing(void **state)
@@ -607,7 +614,7 @@ int main(void)
         IT(the_old_kek_is_kept_while_another_hosts_vm_is_under_it),
         IT(the_kek_in_use_is_not_retired),
         IT(a_provider_that_gives_another_key_back_changes_nothing),
-        IT(the_envelope_of_the_recovery_key_is_passed_on),
+        IT(the_envelope_for_the_recovery_key_is_made_anew_with_the_other),
         IT(looking_changes_nothing),
         IT(before_a_deploy_there_is_nothing_to_rotate),
         IT(a_kek_that_does_not_work_here_is_not_taken_for_one_that_does),
