@@ -270,18 +270,18 @@ static char *address_of_server(const char *server)
                                           : text_make("%.*s", (int)length, server);
 }
 
-/* Both or none. */
+/* Both or none. Found in the mapping, not in the key: `set` may add one and then the other. */
 static void check_pair(const struct rules *rules, const char *first, const char *second,
                        const char *first_value, const char *second_value)
 {
     if (!first_value == !second_value) {
         return;
     }
-    AUTO(drop_free) char *where = text_make("encryption.provider.%s", first_value ? first : second);
     AUTO(drop_free)
     char *remedy = text_make("add %s, or take this one away", first_value ? second : first);
 
-    broken(rules, where, remedy, "stands without %s", first_value ? second : first);
+    broken(rules, "encryption.provider", remedy, "'%s' stands without '%s'",
+           first_value ? first : second, first_value ? second : first);
 }
 
 static bool is_written(const struct rules *rules, const char *key)

@@ -286,11 +286,48 @@ static void setting_what_is_there_changes_nothing(void **state)
     }
 }
 
+/* One key after the other, as a user types them; then back by one. */
+static void a_plain_blueprint_gets_a_key_server_and_goes_back(void **state)
+{
+    static const char *const steps[][2] = {
+        {"encryption.provider.type", "kmip"},
+        {"encryption.provider.name", "corp-kms"},
+        {"encryption.provider.servers", "[\"10.77.0.1:5696\", \"kms.test:5696\"]"},
+        {"encryption.provider.ca", "ca.pem"},
+        {"encryption.provider.certificate", "client.pem"},
+        {"encryption.provider.private_key", "client.key"},
+        {"encryption.provider.username", "quoin"},
+        {"encryption.provider.password_file", "kms.password"},
+        {"encryption.cache", "12h"},
+        {"encryption.cache", "off"},
+        {"encryption.provider", "{name: native, type: native}"},
+    };
+    AUTO(drop_free) char *text = NULL, *type = NULL;
+    struct err err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(steps); i++) {
+        AUTO(drop_findings) struct findings findings = {0};
+
+        if (!blueprint_set(path, steps[i][0], steps[i][1], &limits, &findings, &err)) {
+            fail_msg("%s: %s", steps[i][0], err.what);
+        }
+    }
+    assert_true(blueprint_get(path, "encryption.provider.type", &type, &err));
+    assert_string_equal(type, "native");
+    assert_true(file_read(path, 1u << 20, &text, NULL, &err));
+    /* Everything that was there is there, in its place, the comments too. */
+    assert_memory_equal(text, before, strlen(before) - strlen("# the end\n"));
+    assert_non_null(strstr(text, "# the end\n"));
+    assert_null(strstr(text, "servers"));
+}
+
 int main(void)
 {
 #define IN_FILE(test) cmocka_unit_test_setup_teardown(test, begin, end)
     const struct CMUnitTest tests[] = {
         IN_FILE(a_value_changes_and_nothing_else),
+        IN_FILE(a_plain_blueprint_gets_a_key_server_and_goes_back),
         IN_FILE(a_value_after_letters_of_two_bytes_changes),
         IN_FILE(a_key_is_added_behind_the_last_of_its_mapping),
         IN_FILE(a_key_is_added_in_brackets),
