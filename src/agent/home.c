@@ -354,7 +354,8 @@ bool home_renew(struct vm *vm, struct vm *next, struct err *err)
     next->config = json_deep_copy(vm->config);
     return generation_of(vm, &generation, err) && vm_tpm(vm, &next->tpm, err) &&
            secret_random(VM_KEY_SIZE, &next->key, err) &&
-           home_wrap(next, generation + 1, &next->envelope, err);
+           home_wrap(next, generation + 1, &next->envelope, err) &&
+           home_wrap_recovery(next, generation + 1, &next->recovery, err);
 }
 
 void home_discard(struct vm *next)
