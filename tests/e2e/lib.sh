@@ -137,6 +137,11 @@ active_keks() {
     on h1 sh -c 'cat /var/lib/quoin/provider*/ledger.json' | jq '[.keks[] | select(.retired == "")] | length'
 }
 
+# block PAGE TAG: the commands of a page that are marked so.
+block() {
+    awk -v tag="$2" '/^```sh /{on = index($0 " ", " " tag " ") > 0; next} /^```/{on = 0} on' "$1"
+}
+
 done_testing() {
     echo "1..$count"
     [ "$failures" -eq 0 ]
