@@ -46,6 +46,7 @@ struct agent {
     struct vm *vms;         /* those this host knows, a list; under `state` */
     struct server *network; /* the mutual TLS door, once enrolled */
     char *waiting;          /* what the keeper waits for, or NULL; under `state` */
+    int64_t rotate_next;    /* clock_ms: before it the manager may ask no rotation; under `state` */
     int wake;               /* an eventfd: the keeper looks at once */
     bool leaving;           /* the program ends */
 };

@@ -6,6 +6,7 @@
 #include "agent/disk.h"
 #include "agent/notice.h"
 #include "agent/recover.h"
+#include "agent/rotate.h"
 #include "agent/status.h"
 #include "agent/step.h"
 
@@ -63,6 +64,20 @@ static void answer_step(struct request *request, void *context)
     bool made = step_make(context, order, &making, &err);
 
     end_lines(request, json_string_or(order, "kind", "step"), made, &making, &err);
+}
+
+static void answer_rotate(struct request *request, void *context)
+{
+    const struct peer *peer = request_peer(request);
+    const struct progress progress = begin_lines(request);
+    struct making making = {.progress = &progress};
+    struct err err = {0};
+
+    log_say(LOG_NOTICE, "rotation of the keys, asked for by %s %s", role_name(peer->role),
+            peer->name);
+    bool made = rotate_keys(context, peer->role, &making, &err);
+
+    end_lines(request, "rotation", made, &making, &err);
 }
 
 static bool read_body(void *context, void *to, size_t room, size_t *out_length, struct err *err)
@@ -271,6 +286,7 @@ static const struct route routes[] = {
     {"POST", "/v1/vms/{vm}/proof", ROLE_LOCAL, BLOCKS_MAX_BYTES, answer_proof},
     {"PUT", "/v1/provider/private-key", ROLE_LOCAL, CREDENTIAL_MAX, answer_private_key},
     {"PUT", "/v1/provider/password", ROLE_LOCAL, CREDENTIAL_MAX, answer_password},
+    {"POST", "/v1/key/rotate", ROLE_LOCAL | ROLE_MANAGER, 0, answer_rotate},
     {"POST", "/v1/key/backup", ROLE_LOCAL, BACKUP_MAX_PASSWORD, answer_backup},
     {"POST", "/v1/key/backup/fetched", ROLE_LOCAL, 0, answer_backup_fetched},
     {"POST", "/v1/key/recovery", ROLE_LOCAL, PROTECT_MAX_PASSWORD, answer_recovery},

@@ -428,6 +428,10 @@ static bool fake_look(const struct store_conf *conf, struct store_health *out, s
         .disks_up = fake_store.disk ? 1 : 0,
         .clean = fake_store.pool,
         .members = json_pack("[{s:i, s:s, s:b}]", "id", 0, "disk", "/dev/fake", "up", 1)};
+    if (fake_store.other[0]) {
+        json_array_append_new(out->members, json_pack("{s:i, s:s, s:s, s:b}", "id", 1, "host",
+                                                      fake_store.other, "disk", "", "up", 1));
+    }
     return true;
 }
 

@@ -295,6 +295,42 @@ static void manager_and_hosts_may_look_and_make_no_steps(void **state)
     assert_false(fake_store.begun);
 }
 
+/* Nothing that gives a key, or takes one, answers who is not root on this host. */
+static void the_door_gives_keys_to_nobody(void **state)
+{
+    static const struct {
+        const char *method, *path;
+    } asked[] = {{"POST", "/v1/key/backup"},       {"POST", "/v1/key/backup/fetched"},
+                 {"POST", "/v1/key/recover"},      {"PUT", "/v1/provider/private-key"},
+                 {"PUT", "/v1/provider/password"}, {"GET", "/v1/key"},
+                 {"GET", "/v1/key/export"},        {"POST", "/v1/key/export"}};
+    AUTO(drop_secret) struct secret *key = NULL;
+    AUTO(drop_free) char *pem = NULL, *ca = NULL;
+    AUTO(drop_client) struct client *client = NULL;
+    struct err err = {0};
+
+    (void)state;
+    make_door();
+    ca = read_file("ca.pem");
+    AUTO(drop_free) char *url = text_make("https://%s:%u", world.address, AGENT_PORT);
+
+    assert_true(
+        enrol_manager(&world.agent, "mgr", "mgr.edge-01.test", "127.0.0.10", &key, &pem, &err));
+    assert_true(client_open(
+        &(struct client_conf){.url = url, .authority = ca, .certificate = pem, .key = key}, &client,
+        &err));
+    for (size_t i = 0; i < COUNT_OF(asked); i++) {
+        const struct client_call call = {.method = asked[i].method, .path = asked[i].path};
+        struct err refusal = {0};
+
+        if (client_ask(client, &call, NULL, &refusal)) {
+            fail_msg("%s %s is answered", asked[i].method, asked[i].path);
+        }
+        assert_true(refusal.kind == ERR_DENIED || refusal.kind == ERR_ABSENT ||
+                    refusal.kind == ERR_INPUT);
+    }
+}
+
 static void the_managers_own_certificate_passes(void **state)
 {
     AUTO(drop_secret) struct secret *key = NULL;
@@ -380,6 +416,7 @@ int main(void)
         IT(the_door_is_shut_to_other_clusters),
         IT(the_door_is_shut_to_other_authorities),
         IT(manager_and_hosts_may_look_and_make_no_steps),
+        IT(the_door_gives_keys_to_nobody),
         IT(the_managers_own_certificate_passes),
         IT(roots_door_answers_steps_with_lines),
     };

@@ -35,6 +35,7 @@ struct fake_store {
     char monitor[64]; /* who was asked for its own last */
     unsigned copies;  /* spread to */
     char left[64];    /* who left last */
+    char other[64];   /* who has a disk in it besides, or "" */
 };
 extern struct fake_store fake_store;
 /* The data key in the header of the file, which the passphrase opens. */
