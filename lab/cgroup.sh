@@ -52,6 +52,12 @@ cgroup_kill() {
     cgroup_remove "$1"
 }
 
+# Stop all that runs in the group where it stands (1), or let it go on (0), and see it so.
+cgroup_freeze() {
+    echo "$2" >"$(cgroup_root)/$1/cgroup.freeze"
+    within 20 grep -qs "^frozen $2" "$(cgroup_root)/$1/cgroup.events" || die "$1 does not obey"
+}
+
 cgroup_idle() {
     ! cgroup_busy "$1"
 }

@@ -34,8 +34,38 @@ net_cut() {
     ip link set "$(net_cable "$1")" down
 }
 
+# What goes between hosts over the one cable, by port: the datastore's monitors and disks, or all that
+# manages a host (SSH and the agent's door).
+NET_STORAGE='{ 3300, 6789, 6800-7568 }'
+NET_MANAGEMENT='{ 22, 7443 }'
+
+# The host's own network namespace, with this machine's nft.
+net_rules() {
+    nsenter -t "$(host_leader "$1")" -n nft -f -
+}
+
+net_cut_part() {
+    local ports=$NET_STORAGE
+    [ "$2" = storage ] || ports=$NET_MANAGEMENT
+    net_rules "$1" <<TEXT
+add table inet quoin-lab-$2
+add chain inet quoin-lab-$2 in { type filter hook input priority 0; }
+add chain inet quoin-lab-$2 out { type filter hook output priority 0; }
+add rule inet quoin-lab-$2 in iifname != "lo" tcp dport $ports drop
+add rule inet quoin-lab-$2 in iifname != "lo" tcp sport $ports drop
+add rule inet quoin-lab-$2 out oifname != "lo" tcp dport $ports drop
+add rule inet quoin-lab-$2 out oifname != "lo" tcp sport $ports drop
+TEXT
+}
+
 net_join() {
     ip link set "$(net_cable "$1")" up
+    net_rules "$1" <<TEXT
+add table inet quoin-lab-storage
+delete table inet quoin-lab-storage
+add table inet quoin-lab-management
+delete table inet quoin-lab-management
+TEXT
 }
 
 # The kernel takes a dead host's cable away in its own time; the next one needs the name now.

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/eventfd.h>
 
+#include "agent/lease.h"
 #include "agent/provider.h"
 #include "agent/vm.h"
 
@@ -19,6 +20,11 @@ bool agent_open(const char *folder, struct agent *out, struct err *err)
         return false;
     }
     out->audit = audit_new();
+    out->now = clock_boot_ms;
+    /* Of systemd: a folder of this boot alone. */
+    const char *run = getenv("RUNTIME_DIRECTORY");
+
+    out->leases = leases_new(out, run ? text_make("%s/leases", run) : agent_path(out, "leases"));
     provider_find(out);
     return true;
 }
@@ -29,6 +35,7 @@ void agent_close(struct agent *agent)
     vm_list_free(agent->vms);
     agent_key_close(agent);
     agent_store_close(agent);
+    leases_free(agent->leases);
     if (agent->hv) {
         agent->hypervisor->close(agent->hv);
     }
@@ -71,6 +78,7 @@ bool agent_store(struct agent *agent, struct store **out, struct err *err)
 
 void agent_store_close(struct agent *agent)
 {
+    lease_store_close(agent);
     if (agent->store) {
         agent->backend->close(agent->store);
         agent->store = NULL;

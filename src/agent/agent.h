@@ -21,6 +21,7 @@
 #define AGENT_PORT   7443u
 #define AGENT_SOCKET "/run/quoin/quoind.sock"
 
+struct leases;
 struct vm;
 
 /* A key provider of this host. */
@@ -43,6 +44,8 @@ struct agent {
     struct hv *hv; /* open, or NULL; any thread */
     const struct hypervisor *hypervisor;
     struct audit *audit;    /* any thread */
+    struct leases *leases;  /* any thread */
+    int64_t (*now)(void);   /* milliseconds: clock_boot_ms, or a test's */
     struct vm *vms;         /* those this host knows, a list; under `state` */
     struct server *network; /* the mutual TLS door, once enrolled */
     char *waiting;          /* what the keeper waits for, or NULL; under `state` */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent/lease.h"
 #include "agent/notice.h"
 #include "base/secret_open.h"
 
@@ -144,6 +145,12 @@ bool home_store(struct vm *vm, struct err *err)
 
     if (!vm->key) {
         return err_set(err, ERR_BUG, "the home of VM '%s' is closed", vm->uuid);
+    }
+    /* A VM that shall run and whose lease this host lost is another's now: its write would be
+     * refused anyway, by the object's version or by the fence. */
+    if (strcmp(json_string_or(vm->config, "wanted", ""), "running") == 0 &&
+        !lease_allows(vm->agent, vm->uuid, err)) {
+        return err_add(err, "store the home of VM '%s'", vm->uuid);
     }
     if (write_home(vm, vm->version, &first)) {
         return true;

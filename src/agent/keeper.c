@@ -8,8 +8,10 @@
 
 #include "agent/copy.h"
 #include "agent/enrol.h"
+#include "agent/lease.h"
 #include "agent/notice.h"
 #include "agent/rewrap.h"
+#include "agent/takeover.h"
 #include "agent/vm.h"
 
 /* Looks so often when all is well, and again after a failure: 1, 2, 4 … seconds. */
@@ -36,22 +38,44 @@ static void set_trouble(struct vm *vm, const struct err *err)
     pthread_mutex_unlock(&vm->lock);
 }
 
+/* Off here; a lease that a stop was killed in giving back goes back now. */
+static bool keep_off(struct vm *vm, struct err *err)
+{
+    struct hv_look look = {0};
+    struct hv *hv = NULL;
+
+    if (!vm_save_again(vm, err)) {
+        return false;
+    }
+    vm_close(vm);
+    return !lease_holds(vm->agent, vm->uuid) ||
+           (agent_hv(vm->agent, &hv, err) &&
+            vm->agent->hypervisor->look(hv, vm->uuid, &look, err) &&
+            (look.state != HV_ABSENT || lease_drop(vm->agent, vm->uuid, err)));
+}
+
 static bool keep_vm(struct vm *vm, struct err *err)
 {
-    bool started = false;
+    bool started = false, taken = false;
 
+    if (lease_was_lost(vm->agent, vm->uuid)) {
+        vm_forget(vm);
+    }
+    if (!takeover_try(vm, &taken, err)) {
+        return false;
+    }
     if (!vm->config && !vm_open(vm, err)) {
         return false;
     }
     /* Steps open it again; until then this host needs no key of it. */
     if (!runs_here(vm)) {
-        if (!vm_save_again(vm, err)) {
-            return false;
-        }
-        vm_close(vm);
-        return true;
+        return keep_off(vm, err);
     }
     if (!vm_start(vm, &started, err)) {
+        /* Another host has it: its home says so. */
+        if (err->kind == ERR_CLASH && !lease_holds(vm->agent, vm->uuid)) {
+            vm_forget(vm);
+        }
         return false;
     }
     if (started) {
@@ -90,7 +114,7 @@ static bool keep_all(struct agent *agent, struct err *err)
 {
     bool all = true;
 
-    if (!keep_ready(agent, err)) {
+    if (!takeover_heal(agent, err) || !keep_ready(agent, err)) {
         return false;
     }
     for (struct vm *vm = agent->vms; vm; vm = vm->next) {

@@ -7,6 +7,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "agent/keeper.h"
+#include "agent/lease.h"
 #include "agent/serve.h"
 
 static const struct option options[] = {
@@ -31,7 +32,8 @@ static bool run(struct agent *agent, const char *socket, struct err *err)
     pthread_t keeper;
     int number = 0;
 
-    if (!serve_local(agent, socket, &local, err) || !keeper_start(agent, &keeper, err)) {
+    if (!lease_start(agent, err) || !serve_local(agent, socket, &local, err) ||
+        !keeper_start(agent, &keeper, err)) {
         return false;
     }
     (void)sd_notify(0, "READY=1");
@@ -42,6 +44,7 @@ static bool run(struct agent *agent, const char *socket, struct err *err)
     (void)sigwait(&ends, &number);
     (void)sd_notify(0, "STOPPING=1");
     keeper_stop(agent, keeper);
+    lease_stop(agent);
     return true;
 }
 

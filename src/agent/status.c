@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent/lease.h"
 #include "agent/notice.h"
 #include "agent/rewrap.h"
 #include "agent/vm.h"
@@ -236,6 +237,13 @@ static json_t *vm_json(struct vm *vm)
                                  "encrypted", "kek", "generation", "trouble");
 }
 
+static void add_lease(struct agent *agent, json_t *item)
+{
+    json_t *lease = lease_status(agent, json_string_or(item, "id", ""));
+
+    json_object_set_new(item, "lease", lease ? lease : json_null());
+}
+
 static json_t *vms_json(struct agent *agent)
 {
     json_t *list = json_array(), *item;
@@ -257,6 +265,7 @@ static json_t *vms_json(struct agent *agent)
         }
         json_object_set_new(item, "state", json_string(hv_state_name(look.state)));
         json_object_set_new(item, "since", json_integer(look.since));
+        add_lease(agent, item);
     }
     return list;
 }

@@ -5,6 +5,7 @@
 #include "agent/copy.h"
 #include "agent/disk.h"
 #include "agent/identity.h"
+#include "agent/lease.h"
 #include "agent/step.h"
 #include "agent/vm.h"
 
@@ -139,12 +140,23 @@ bool step_disk_identity(struct agent *agent, struct making *making, struct err *
 
 bool step_vm_start(struct agent *agent, struct making *making, struct err *err)
 {
+    char host[STORE_MAX_HOLDER];
     struct vm *vm = NULL;
 
-    if (!find(agent, making, &vm, err) || !vm_start(vm, &making->changed, err)) {
+    if (!find(agent, making, &vm, err)) {
         return false;
     }
-    making->result = json_pack("{s:s}", "state", "running");
+    if (!vm_start(vm, &making->changed, err)) {
+        /* It runs where another host has taken it over: what is wanted holds. */
+        if (err->kind != ERR_CLASH || !lease_elsewhere(agent, vm->uuid, host)) {
+            return false;
+        }
+        vm_forget(vm);
+        making->changed = false;
+        making->result = json_pack("{s:s, s:s}", "state", "running", "host", host);
+        return true;
+    }
+    making->result = json_pack("{s:s, s:s}", "state", "running", "host", agent->host.name);
     return true;
 }
 

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "agent/home.h"
+#include "agent/lease.h"
+#include "agent/takeover.h"
 
 /* One object a VM: "home." and its UUID. */
 #define HOME_PREFIX "home."
@@ -25,6 +27,15 @@ void vm_close(struct vm *vm)
     secret_free(TAKE(vm->key));
     secret_free(TAKE(vm->files));
     secret_free(TAKE(vm->tpm));
+    pthread_mutex_unlock(&vm->lock);
+}
+
+void vm_forget(struct vm *vm)
+{
+    vm_close(vm);
+    pthread_mutex_lock(&vm->lock);
+    json_decref(TAKE(vm->config));
+    vm->unsaved = false;
     pthread_mutex_unlock(&vm->lock);
 }
 
@@ -255,10 +266,13 @@ bool vm_remove(struct vm *vm, const struct progress *progress, struct err *err)
     struct hv *hv = NULL;
 
     files_watch_stop(TAKE(vm->watch));
-    if (!agent_hv(agent, &hv, err) || !agent->hypervisor->destroy(hv, vm->uuid, err) ||
+    /* Whoever has it running elsewhere keeps it; whoever may have is fenced first. */
+    if (!lease_take(agent, vm->uuid, err) || !takeover_fence(vm, err) ||
+        !agent_hv(agent, &hv, err) || !agent->hypervisor->destroy(hv, vm->uuid, err) ||
         !files_clear(vm->uuid, err) || !agent_store(agent, &store, err) ||
         !remove_images(vm, store, progress, err) ||
-        !agent->backend->objects->remove(store, object, err) || !home_forget(vm, err)) {
+        !agent->backend->objects->remove(store, object, err) || !home_forget(vm, err) ||
+        !lease_remove(agent, vm->uuid, err)) {
         return err_add(err, "remove VM '%s'", vm->uuid);
     }
     list_take(vm);

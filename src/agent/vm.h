@@ -54,6 +54,9 @@ bool vm_make(struct agent *agent, const char *uuid, const json_t *config, bool *
 bool vm_open(struct vm *vm, struct err *err);
 /* Its secrets are forgotten; what it is remains known. */
 void vm_close(struct vm *vm);
+/* All of it is: the host lost the VM to another, or may have. It is read anew when it is needed;
+ * changes of its files that were not stored are of a past that did not happen. */
+void vm_forget(struct vm *vm);
 /* Every disk's header is held against the policy and the VM's key, the files are put in place, the
  * domain is started and its files are watched. Running already: nothing. */
 bool vm_start(struct vm *vm, bool *out_started, struct err *err);

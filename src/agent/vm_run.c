@@ -6,6 +6,8 @@
 #include "agent/copy.h"
 #include "agent/disk.h"
 #include "agent/home.h"
+#include "agent/lease.h"
+#include "agent/takeover.h"
 #include "agent/vm.h"
 #include "base/hkdf.h"
 
@@ -185,8 +187,6 @@ static bool keep_files(struct vm *vm, struct err *err)
     return save_files(vm, &any, err) && (!any || files_clear(vm->uuid, err));
 }
 
-/* One that ran here until now may have changes that are not in its home yet, and its watch looks at
- * folders that files_put replaces. A paused one goes on with the files that it has. */
 /* The VM is off, so whoever still holds a lock on its disks is a dead hypervisor's client: after a
  * power cut its lock would block the start for half a minute. */
 static bool fence_dead(struct vm *vm, struct err *err)
@@ -210,6 +210,8 @@ static bool fence_dead(struct vm *vm, struct err *err)
     return true;
 }
 
+/* One that ran here until now may have changes that are not in its home yet, and its watch looks at
+ * folders that files_put replaces. A paused one goes on with the files that it has. */
 static bool start_now(struct vm *vm, struct hv *hv, enum hv_state state, struct err *err)
 {
     AUTO(drop_start) struct start start = {0};
@@ -226,6 +228,39 @@ static bool start_now(struct vm *vm, struct hv *hv, enum hv_state state, struct 
            vm->agent->hypervisor->start(hv, &start.domain, &start.keys, err);
 }
 
+/* The lease may have been lost while the hypervisor was at it: then the guard may have looked
+ * before there was anything to stop. Another host that took over has fenced this one. */
+static bool start_leased(struct vm *vm, struct hv *hv, enum hv_state state, struct err *err)
+{
+    struct err failed = {0};
+
+    if (!lease_check(vm->agent, vm->uuid, err) || !start_now(vm, hv, state, err)) {
+        return false;
+    }
+    if (lease_check(vm->agent, vm->uuid, err)) {
+        return true;
+    }
+    if (!vm->agent->hypervisor->destroy(hv, vm->uuid, &failed)) {
+        *err = failed;
+    }
+    return false;
+}
+
+/* What runs here without a lease that can be ours is another's. */
+static bool lease_or_destroy(struct vm *vm, struct hv *hv, enum hv_state state, struct err *err)
+{
+    struct err failed = {0};
+
+    if (lease_take(vm->agent, vm->uuid, err)) {
+        return takeover_fence(vm, err);
+    }
+    if (err->kind == ERR_CLASH && state != HV_ABSENT &&
+        !vm->agent->hypervisor->destroy(hv, vm->uuid, &failed)) {
+        *err = failed;
+    }
+    return false;
+}
+
 static bool start_when_off(struct vm *vm, bool *out_started, struct err *err)
 {
     const struct hypervisor *hypervisor = vm->agent->hypervisor;
@@ -236,10 +271,13 @@ static bool start_when_off(struct vm *vm, bool *out_started, struct err *err)
         return false;
     }
     *out_started = look.state != HV_RUNNING;
+    if (!lease_or_destroy(vm, hv, look.state, err)) {
+        return false;
+    }
     if (look.state == HV_CRASHED && !hypervisor->destroy(hv, vm->uuid, err)) {
         return false;
     }
-    if (!want(vm, "running", err) || (*out_started && !start_now(vm, hv, look.state, err))) {
+    if (!want(vm, "running", err) || (*out_started && !start_leased(vm, hv, look.state, err))) {
         return false;
     }
     return watch(vm, err);
@@ -251,14 +289,17 @@ bool vm_start(struct vm *vm, bool *out_started, struct err *err)
            err_add(err, "start VM '%s'", vm->uuid);
 }
 
+/* Whoever holds its lease elsewhere is the one to stop it there. */
 bool vm_stop(struct vm *vm, bool *out_stopped, struct err *err)
 {
     struct hv_look look = {0};
     struct hv *hv = NULL;
 
     if (!vm_open(vm, err) || !agent_hv(vm->agent, &hv, err) ||
-        !vm->agent->hypervisor->look(hv, vm->uuid, &look, err) || !want(vm, "off", err) ||
-        !vm->agent->hypervisor->stop(hv, vm->uuid, STOP_SECONDS, err) || !keep_files(vm, err)) {
+        !vm->agent->hypervisor->look(hv, vm->uuid, &look, err) ||
+        !lease_or_destroy(vm, hv, look.state, err) || !want(vm, "off", err) ||
+        !vm->agent->hypervisor->stop(hv, vm->uuid, STOP_SECONDS, err) || !keep_files(vm, err) ||
+        !lease_drop(vm->agent, vm->uuid, err)) {
         return err_add(err, "stop VM '%s'", vm->uuid);
     }
     *out_stopped = look.state != HV_ABSENT;

@@ -232,6 +232,34 @@ static bool image_open(struct store *store, const char *name, const struct secre
     return true;
 }
 
+/* The monitors that there are now, of the file of settings: this connection may be older than most
+ * of them, and a hypervisor that knew only a dead one would find no other. */
+static char *monitors_now(const struct store *store)
+{
+    static const char word[] = "\nmon_host = ";
+    AUTO(drop_free) char *file = NULL;
+    AUTO(drop_text) struct text hosts = {0};
+    struct err ignored = {0};
+    char *rest = NULL;
+
+    char *line = file_read(store->conf_path, CEPH_MAX_FILE, &file, NULL, &ignored)
+                     ? strstr(file, word)
+                     : NULL;
+    if (!line) {
+        return text_copy(store->hosts);
+    }
+    line += strlen(word);
+    line[strcspn(line, "\n")] = '\0';
+    for (char *one = strtok_r(line, ",", &rest); one; one = strtok_r(NULL, ",", &rest)) {
+        size_t length = strlen(one);
+
+        if (text_starts(one, "[v2:") && length > 5) {
+            text_addf(&hosts, "%s%.*s", hosts.length ? " " : "", (int)length - 5, one + 4);
+        }
+    }
+    return hosts.length ? text_take(&hosts) : text_copy(store->hosts);
+}
+
 static bool image_attachment(struct store *store, const char *name, struct store_attachment *out,
                              struct err *err)
 {
@@ -245,7 +273,7 @@ static bool image_attachment(struct store *store, const char *name, struct store
         .source = text_make("%s/%s", store->pool, name),
         .user = text_copy(CEPH_USER),
         .conf = text_copy(store->conf_path),
-        .hosts = text_copy(store->hosts),
+        .hosts = monitors_now(store),
         .key = key,
     };
     return true;

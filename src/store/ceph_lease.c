@@ -27,8 +27,6 @@
 #define FENCE_SECONDS 315360000.0
 /* One holder; more room than its words need. */
 #define MAX_LOCKERS 1024u
-/* For a question to the monitors alone. */
-#define ASK_SECONDS 5u
 
 /* One locker, as Ceph names it: client and cookie together. */
 struct locker {
@@ -204,7 +202,7 @@ static bool fence_look(const struct store_conf *conf, const char *address, bool 
     AUTO(drop_rados) rados_t cluster = NULL;
     AUTO(drop_free) char *entry = whole_host(address);
 
-    return (ceph_connect(conf, CEPH_USER, ASK_SECONDS, &cluster, err) &&
+    return (ceph_connect(conf, CEPH_USER, ceph_seconds(conf), &cluster, err) &&
             has_entry(cluster, entry, out, err)) ||
            err_add(err, "ask whether host %s is fenced", address);
 }
@@ -217,7 +215,7 @@ static bool fence_lift(const struct store_conf *conf, const char *address, struc
     AUTO(drop_free) char *entry = whole_host(address);
     bool there = true;
 
-    return (ceph_connect(conf, CEPH_ADMIN, ASK_SECONDS, &cluster, err) &&
+    return (ceph_connect(conf, CEPH_ADMIN, ceph_seconds(conf), &cluster, err) &&
             has_entry(cluster, entry, &there, err) &&
             (!there || ceph_command(cluster,
                                     json_pack("{ss ss ss}", "prefix", "osd blocklist",

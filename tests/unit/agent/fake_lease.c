@@ -53,7 +53,7 @@ static bool drop(struct store *store, const char *name, const char *holder, stru
     if (!hears(err)) {
         return false;
     }
-    fake_leases.ends = same_host(fake_leases.holder, holder) ? 0 : fake_leases.ends;
+    fake_leases.ends = same_host(fake_leases.holder, holder) ? fake_leases.now : fake_leases.ends;
     return true;
 }
 
@@ -76,7 +76,7 @@ static bool oust(struct store *store, const char *name, const char *holder, stru
     if (!hears(err)) {
         return false;
     }
-    fake_leases.ends = strcmp(fake_leases.holder, holder) == 0 ? 0 : fake_leases.ends;
+    fake_leases.ends = strcmp(fake_leases.holder, holder) == 0 ? fake_leases.now : fake_leases.ends;
     return true;
 }
 

@@ -7,6 +7,12 @@ struct world world;
 
 static char *store_folder;
 
+/* Stands still, but for tests that let it go on. */
+static int64_t now(void)
+{
+    return world.now;
+}
+
 static void open_agent(void)
 {
     struct err err = {0};
@@ -14,6 +20,7 @@ static void open_agent(void)
     if (!agent_open(world.folder, &world.agent, &err)) {
         fail_msg("%s", err.what);
     }
+    world.agent.now = now;
 }
 
 int world_begin(void **state)
@@ -24,6 +31,7 @@ int world_begin(void **state)
     if (scratch_begin(state) != 0) {
         return -1;
     }
+    world.now = 1000000;
     world.root = scratch_folder;
     world.folder = scratch_path("agent");
     store_folder = scratch_path("store");

@@ -103,6 +103,7 @@ struct world {
     char *folder;     /* the agent's */
     char *address;    /* this process' own on the loopback: the agent's port is always the same */
     struct agent agent;
+    int64_t now; /* what the agent's clock says, milliseconds */
 };
 extern struct world world;
 

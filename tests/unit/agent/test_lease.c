@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* agent/lease.h, agent/takeover.h: clocks are the tests' own, other hosts are what they wrote. */
+#include "world.h"
+
+#include "agent/lease.h"
+#include "agent/lease_record.h"
+#include "agent/takeover.h"
+
+#define SECOND 1000
+#define OTHERS "127.99.0.2"
+
+/* Both clocks go on, and everything that is due is done, once each half second. */
+static void pass(int seconds)
+{
+    for (int i = 0; i < 2 * seconds; i++) {
+        world.now += SECOND / 2;
+        fake_leases.now += SECOND / 2;
+        lease_renew_due(&world.agent);
+        lease_guard_due(&world.agent);
+    }
+}
+
+static json_t *record_now(uint64_t *out_version)
+{
+    json_t *record = NULL;
+    struct err err = {0};
+
+    assert_true(lease_record_read(stores[0], (struct store *)(void *)&fake_store, vm_uuid("mgr"),
+                                  &record, out_version, &err));
+    return record;
+}
+
+/* Another host writes what it would: the lock and the record. */
+static void other_takes(const char *host)
+{
+    uint64_t version = 0;
+    AUTO(drop_json) json_t *before = record_now(&version);
+    AUTO(drop_json) json_t *after = lease_record_taken(before, host, OTHERS);
+    struct err err = {0};
+
+    (void)snprintf(fake_leases.holder, sizeof(fake_leases.holder), "%s/boot", host);
+    fake_leases.ends = fake_leases.now + LEASE_SECONDS * SECOND;
+    assert_true(lease_record_write(stores[0], (struct store *)(void *)&fake_store, vm_uuid("mgr"),
+                                   after, &version, &err));
+}
+
+/* The VM is another host's, and runs there. */
+static void make_others(void)
+{
+    struct err err = {0};
+
+    make_running();
+    struct vm *vm = vm_here("mgr");
+
+    vm_note(vm, vm->config, "host", json_string("h2"));
+    assert_true(vm_save(vm, &err));
+    world_power_cut();
+    other_takes("h2");
+    (void)vm_here("mgr");
+}
+
+static bool holds(void)
+{
+    return lease_holds(&world.agent, vm_uuid("mgr"));
+}
+
+static bool ripe(void)
+{
+    char stuck[STORE_MAX_HOLDER];
+
+    return lease_is_ripe(&world.agent, vm_uuid("mgr"), stuck);
+}
+
+static bool take_over(bool *out_taken)
+{
+    struct err err = {0};
+
+    return takeover_try(vm_here("mgr"), out_taken, &err);
+}
+
+static void record_holder_is(const char *host)
+{
+    uint64_t version = 0;
+    AUTO(drop_json) json_t *record = record_now(&version);
+
+    assert_string_equal(lease_record_host(record), host);
+}
+
+static void a_running_vm_has_a_lease_that_is_renewed(void **state)
+{
+    (void)state;
+    make_running();
+    assert_true(holds());
+    record_holder_is("h1");
+    pass(10 * LEASE_SECONDS);
+    assert_true(holds());
+    assert_int_equal(fake_hv.state, HV_RUNNING);
+    assert_true(fake_leases.ends - fake_leases.now > (LEASE_SECONDS - LEASE_RENEW - 1) * SECOND);
+}
+
+static void a_stopped_vm_gives_its_lease_back(void **state)
+{
+    (void)state;
+    make_running();
+    (void)step_do("vm.stop", this_vm());
+    assert_false(holds());
+    record_holder_is("");
+    assert_true(fake_leases.ends <= fake_leases.now);
+    (void)step_do("vm.start", this_vm());
+    assert_true(holds());
+}
+
+static void a_removed_vm_leaves_no_lease(void **state)
+{
+    AUTO(drop_free) char *record = lease_record_name(vm_uuid("mgr"));
+    AUTO(drop_free) char *path = fake_store_object(record);
+
+    (void)state;
+    make_running();
+    assert_true(file_exists(path));
+    (void)step_do("vm.remove", this_vm());
+    assert_false(file_exists(path));
+}
+
+static void a_host_that_cannot_renew_stops_its_vm_before_the_lease_runs_out(void **state)
+{
+    (void)state;
+    make_running();
+    pass(6);
+    fake_store.away = true;
+    while (fake_hv.state == HV_RUNNING) {
+        assert_true(fake_leases.ends > fake_leases.now);
+        pass(1);
+    }
+    assert_true(fake_leases.ends - fake_leases.now >= (LEASE_MARGIN - 1) * SECOND);
+    assert_false(holds());
+}
+
+static void a_short_outage_costs_nothing(void **state)
+{
+    (void)state;
+    make_running();
+    fake_store.away = true;
+    pass(LEASE_SECONDS - LEASE_MARGIN - LEASE_RENEW - 1);
+    fake_store.away = false;
+    pass(LEASE_SECONDS);
+    assert_true(holds());
+    assert_int_equal(fake_hv.state, HV_RUNNING);
+}
+
+static void a_frozen_host_stops_its_vm_as_the_first_thing(void **state)
+{
+    (void)state;
+    make_running();
+    world.now += 3600 * SECOND;
+    fake_leases.now += 3600 * SECOND;
+    assert_false(holds());
+    lease_guard_due(&world.agent);
+    assert_int_equal(fake_hv.state, HV_ABSENT);
+}
+
+static void the_datastores_clock_set_forth_costs_nothing(void **state)
+{
+    (void)state;
+    make_running();
+    fake_leases.now += 3600 * SECOND;
+    pass(LEASE_SECONDS);
+    assert_true(holds());
+    assert_int_equal(fake_hv.state, HV_RUNNING);
+}
+
+static void a_lease_that_another_took_stops_the_vm(void **state)
+{
+    (void)state;
+    make_running();
+    other_takes("h2");
+    pass(LEASE_RENEW + 1);
+    assert_false(holds());
+    assert_int_equal(fake_hv.state, HV_ABSENT);
+    record_holder_is("h2");
+}
+
+static void a_write_whose_answer_was_lost_is_known_as_our_own(void **state)
+{
+    uint64_t version = 0;
+    struct err err = {0};
+
+    (void)state;
+    make_running();
+    AUTO(drop_json) json_t *record = record_now(&version);
+
+    lease_record_count(record);
+    assert_true(lease_record_write(stores[0], (struct store *)(void *)&fake_store, vm_uuid("mgr"),
+                                   record, &version, &err));
+    pass(2 * LEASE_SECONDS);
+    assert_true(holds());
+    assert_int_equal(fake_hv.state, HV_RUNNING);
+}
+
+static void the_home_is_not_written_without_the_lease(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    make_running();
+    struct vm *vm = vm_here("mgr");
+
+    world.now += LEASE_SECONDS * SECOND;
+    assert_false(vm_save(vm, &err));
+    assert_int_equal(err.kind, ERR_AWAY);
+}
+
+static void a_restarted_agent_goes_on_with_its_lease(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    make_running();
+    world_restart();
+    assert_true(lease_start(&world.agent, &err));
+    lease_stop(&world.agent);
+    assert_true(holds());
+    (void)step_do("vm.start", this_vm());
+    assert_int_equal(fake_hv.starts, 1);
+    pass(2 * LEASE_SECONDS);
+    assert_int_equal(fake_hv.state, HV_RUNNING);
+}
+
+static void a_restarted_agent_stops_what_another_took(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    make_running();
+    world_restart();
+    other_takes("h2");
+    assert_true(lease_start(&world.agent, &err));
+    lease_stop(&world.agent);
+    pass(LEASE_RENEW);
+    assert_int_equal(fake_hv.state, HV_ABSENT);
+}
+
+static void what_runs_without_a_note_is_stopped_when_another_has_it(void **state)
+{
+    (void)state;
+    make_running();
+    world_restart();
+    other_takes("h2");
+    /* Where it runs is as good as here. */
+    assert_false(step_do("vm.start", this_vm()));
+    assert_int_equal(fake_hv.state, HV_ABSENT);
+}
+
+static void the_same_host_takes_its_lease_again_at_once(void **state)
+{
+    (void)state;
+    make_running();
+    world_power_cut();
+    (void)step_do("vm.start", this_vm());
+    assert_int_equal(fake_hv.starts, 1);
+    assert_int_equal(fake_leases.fences, 0);
+}
+
+static void a_lease_is_taken_over_only_after_it_ran_out(void **state)
+{
+    bool taken = false;
+
+    (void)state;
+    make_others();
+    pass(LEASE_SECONDS - 2);
+    assert_false(ripe());
+    assert_true(take_over(&taken));
+    assert_false(taken);
+    pass(4);
+    assert_true(ripe());
+    assert_true(take_over(&taken));
+    assert_true(taken);
+    assert_int_equal(fake_hv.state, HV_RUNNING);
+    assert_string_equal(fake_leases.fenced, OTHERS);
+    assert_string_equal(json_string_or(vm_here("mgr")->config, "host", ""), "h1");
+    record_holder_is("h1");
+}
+
+static void nothing_is_started_before_the_fence_holds(void **state)
+{
+    bool taken = false;
+
+    (void)state;
+    make_others();
+    fake_leases.fence_away = true;
+    pass(LEASE_SECONDS + 4);
+    assert_false(take_over(&taken));
+    assert_int_equal(fake_hv.state, HV_ABSENT);
+    fake_leases.fence_away = false;
+    step_do("vm.start", this_vm());
+    assert_int_equal(fake_hv.state, HV_RUNNING);
+    assert_int_equal(fake_leases.fences, 1);
+}
+
+static void the_datastores_clock_set_forth_makes_nobody_take_over(void **state)
+{
+    (void)state;
+    make_others();
+    for (int i = 0; i < 30; i++) {
+        other_takes("h2"); /* it renews */
+        fake_leases.now += 3600 * SECOND;
+        pass(LEASE_RENEW);
+        assert_false(ripe());
+    }
+}
+
+static void the_datastores_clock_set_back_delays_a_takeover_not_for_ever(void **state)
+{
+    bool taken = false;
+
+    (void)state;
+    make_others();
+    fake_leases.now -= 3600 * SECOND;
+    pass(2 * LEASE_SECONDS);
+    assert_false(ripe());
+    pass(LEASE_SECONDS + 4);
+    assert_true(ripe());
+    assert_true(take_over(&taken));
+    assert_true(taken);
+    assert_string_equal(fake_leases.fenced, OTHERS);
+}
+
+static void of_two_that_take_over_one_is_refused(void **state)
+{
+    bool taken = false;
+
+    (void)state;
+    make_others();
+    pass(LEASE_SECONDS + 4);
+    assert_true(ripe());
+    other_takes("h3");
+    assert_true(take_over(&taken));
+    assert_false(taken);
+    assert_false(ripe());
+    assert_int_equal(fake_hv.state, HV_ABSENT);
+    assert_int_equal(fake_leases.fences, 0);
+}
+
+static void a_vm_that_shall_be_off_is_not_taken_over(void **state)
+{
+    struct err err = {0};
+    bool taken = true;
+
+    (void)state;
+    make_running();
+    struct vm *vm = vm_here("mgr");
+
+    vm_note(vm, vm->config, "wanted", json_string("off"));
+    assert_true(vm_save(vm, &err));
+    world_power_cut();
+    other_takes("h2");
+    (void)vm_here("mgr");
+    pass(LEASE_SECONDS + 4);
+    assert_true(ripe());
+    assert_true(take_over(&taken));
+    assert_false(taken);
+    pass(LEASE_SECONDS);
+    assert_false(ripe());
+}
+
+static void whom_the_last_holder_had_not_fenced_is_fenced_too(void **state)
+{
+    AUTO(drop_json) json_t *first = lease_record_taken(NULL, "h1", "10.0.0.1");
+    AUTO(drop_json) json_t *second = lease_record_taken(first, "h2", "10.0.0.2");
+    AUTO(drop_json) json_t *third = lease_record_taken(second, "h3", "10.0.0.3");
+
+    (void)state;
+    assert_null(lease_record_next(first));
+    assert_string_equal(json_string_or(lease_record_next(third), "host", ""), "h1");
+    lease_record_fenced(third, 1);
+    assert_string_equal(json_string_or(lease_record_next(third), "host", ""), "h2");
+    lease_record_fenced(third, 2);
+    assert_null(lease_record_next(third));
+    AUTO(drop_json) json_t *back = lease_record_taken(second, "h1", "10.0.0.1");
+
+    assert_string_equal(json_string_or(lease_record_next(back), "host", ""), "h2");
+}
+
+static void who_let_go_is_not_fenced(void **state)
+{
+    AUTO(drop_json) json_t *first = lease_record_taken(NULL, "h1", "10.0.0.1");
+    AUTO(drop_json) json_t *dropped = lease_record_dropped(first);
+    AUTO(drop_json) json_t *second = lease_record_taken(dropped, "h2", "10.0.0.2");
+
+    (void)state;
+    assert_null(lease_record_next(second));
+    assert_string_equal(lease_record_host(second), "h2");
+}
+
+static void a_fenced_host_destroys_what_it_runs_then_lifts_its_fence(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    make_running();
+    other_takes("h2");
+    (void)snprintf(fake_leases.fenced, sizeof(fake_leases.fenced), "%s", world.address);
+    lease_renew_due(&world.agent);
+    lease_suspect(&world.agent);
+    assert_true(takeover_heal(&world.agent, &err));
+    assert_int_equal(fake_hv.state, HV_ABSENT);
+    assert_string_equal(fake_leases.fenced, "");
+    assert_false(holds());
+    assert_null(vm_here("mgr")->config);
+}
+
+static void a_host_that_was_fenced_while_it_was_off_comes_back(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    make_running();
+    world_power_cut();
+    (void)snprintf(fake_leases.fenced, sizeof(fake_leases.fenced), "%s", world.address);
+    lease_suspect(&world.agent);
+    assert_true(takeover_heal(&world.agent, &err));
+    assert_string_equal(fake_leases.fenced, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IT(a_running_vm_has_a_lease_that_is_renewed),
+        IT(a_stopped_vm_gives_its_lease_back),
+        IT(a_removed_vm_leaves_no_lease),
+        IT(a_host_that_cannot_renew_stops_its_vm_before_the_lease_runs_out),
+        IT(a_short_outage_costs_nothing),
+        IT(a_frozen_host_stops_its_vm_as_the_first_thing),
+        IT(the_datastores_clock_set_forth_costs_nothing),
+        IT(a_lease_that_another_took_stops_the_vm),
+        IT(a_write_whose_answer_was_lost_is_known_as_our_own),
+        IT(the_home_is_not_written_without_the_lease),
+        IT(a_restarted_agent_goes_on_with_its_lease),
+        IT(a_restarted_agent_stops_what_another_took),
+        IT(what_runs_without_a_note_is_stopped_when_another_has_it),
+        IT(the_same_host_takes_its_lease_again_at_once),
+        IT(a_lease_is_taken_over_only_after_it_ran_out),
+        IT(nothing_is_started_before_the_fence_holds),
+        IT(the_datastores_clock_set_forth_makes_nobody_take_over),
+        IT(the_datastores_clock_set_back_delays_a_takeover_not_for_ever),
+        IT(of_two_that_take_over_one_is_refused),
+        IT(a_vm_that_shall_be_off_is_not_taken_over),
+        IT(whom_the_last_holder_had_not_fenced_is_fenced_too),
+        IT(who_let_go_is_not_fenced),
+        IT(a_fenced_host_destroys_what_it_runs_then_lifts_its_fence),
+        IT(a_host_that_was_fenced_while_it_was_off_comes_back),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
