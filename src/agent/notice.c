@@ -106,6 +106,8 @@ static bool read_both(struct agent *agent, struct recovery **out, uint64_t *out_
     bool newer = there && (!here || there->serial > here->serial);
 
     if (here && !newer && (!there || there->serial < here->serial)) {
+        recovery_free(TAKE(there));
+        free(TAKE(there_text));
         if (!write_object(agent, here_text, *out_version, err) ||
             !read_object(agent, &there_text, &there, out_version, err)) {
             return false;
