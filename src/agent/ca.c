@@ -42,8 +42,16 @@ bool ca_object_read(struct agent *agent, char **out, struct err *err)
 
 bool ca_envelope_read(struct agent *agent, char **out, struct err *err)
 {
-    return file_envelope(agent, out, err) ||
-           (err->kind == ERR_ABSENT && agent->host.store_type && object_envelope(agent, out, err));
+    struct err none = {0};
+
+    if (file_envelope(agent, out, &none)) {
+        return true;
+    }
+    if (none.kind == ERR_ABSENT && agent->host.store_type) {
+        return object_envelope(agent, out, err);
+    }
+    *err = none;
+    return false;
 }
 
 static bool write_file(const struct agent *agent, const char *text, struct err *err)
@@ -78,10 +86,16 @@ bool ca_publish(struct agent *agent, bool *out_changed, struct err *err)
     if (!file_envelope(agent, &text, err)) {
         return err->kind == ERR_ABSENT;
     }
-    if (object_envelope(agent, &have, err)) {
+    struct err none = {0};
+
+    if (object_envelope(agent, &have, &none)) {
         return true;
     }
-    if (err->kind != ERR_ABSENT || !write_object(agent, text, 0, err)) {
+    if (none.kind != ERR_ABSENT) {
+        *err = none;
+        return err_add(err, "put the CA's envelope on the datastore");
+    }
+    if (!write_object(agent, text, 0, err)) {
         return err_add(err, "put the CA's envelope on the datastore");
     }
     *out_changed = true;
@@ -116,15 +130,16 @@ static bool open_text(struct agent *agent, const char *text, struct secret **out
 bool ca_open(struct agent *agent, struct secret **out, struct err *err)
 {
     AUTO(drop_free) char *text = NULL, *newer = NULL;
-    struct err none = {0};
+    struct err first = {0}, none = {0};
 
-    if (ca_envelope_read(agent, &text, err) && open_text(agent, text, out, err)) {
+    if (ca_envelope_read(agent, &text, &first) && open_text(agent, text, out, &first)) {
         return true;
     }
     if (text && agent->host.store_type && object_envelope(agent, &newer, &none) &&
         strcmp(text, newer) != 0 && open_text(agent, newer, out, &none)) {
         return true;
     }
+    *err = first;
     return err_add(err, "open the cluster's CA");
 }
 

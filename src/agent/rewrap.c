@@ -49,6 +49,19 @@ bool rewrap_is_ours(const struct vm *vm)
     return host[0] == '\0' || strcmp(host, vm->agent->host.name) == 0;
 }
 
+bool rewrap_open(struct vm *vm, struct err *err)
+{
+    rewrap_leave(vm);
+    return vm_open(vm, err);
+}
+
+void rewrap_leave(struct vm *vm)
+{
+    if (!rewrap_is_ours(vm)) {
+        vm_close(vm);
+    }
+}
+
 /* ---- a VM ---- */
 
 static bool is_poured(const json_t *disk)
@@ -287,7 +300,7 @@ static json_t *look_at_vm(struct looking *looking, struct vm *vm)
     json_t *object = json_pack("{s:s}", "id", vm->uuid), *disks = json_array(), *disk;
     struct err fault = {0}, closed = {0};
     size_t i;
-    bool open = vm_open(vm, &closed);
+    bool open = rewrap_open(vm, &closed);
 
     if (home_look(vm, &about, &fault) && looking->prove) {
         fault = closed;
@@ -303,6 +316,7 @@ static json_t *look_at_vm(struct looking *looking, struct vm *vm)
         }
     }
     json_object_set_new(object, "disks", disks);
+    rewrap_leave(vm);
     return object;
 }
 

@@ -25,6 +25,10 @@ enum rewrap_state rewrap_state_of(const struct agent *agent, const char *envelop
 
 /* This host may change it: its own, or nobody's. */
 bool rewrap_is_ours(const struct vm *vm);
+/* As it lies on the datastore now: another host's may have changed there since it was opened here
+ * last, and is read anew. rewrap_leave ends it: only one's own is held open. */
+bool rewrap_open(struct vm *vm, struct err *err);
+void rewrap_leave(struct vm *vm);
 /* Nothing when it is under the KEK that wraps now already, and for the recovery key that there is
  * (agent/notice.h): both envelopes are made anew together. A disk that is not poured has no header
  * of worth and is left out. */

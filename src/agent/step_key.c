@@ -262,7 +262,7 @@ static bool rewrap_vms(struct agent *agent, struct making *making, json_t *done,
         bool changed = false;
 
         progress_tell(making->progress, 50, "rewrap");
-        if (!vm_open(vm, &now) || (rewrap_is_ours(vm) && !rewrap_vm(vm, &changed, &now))) {
+        if (!rewrap_open(vm, &now) || (rewrap_is_ours(vm) && !rewrap_vm(vm, &changed, &now))) {
             kept = now; /* one that cannot be now does not hold the others back */
             continue;
         }
@@ -271,6 +271,7 @@ static bool rewrap_vms(struct agent *agent, struct making *making, json_t *done,
                                               json_string_or(vm->config, "name", ""), "host",
                                               json_string_or(vm->config, "host", ""), "changed",
                                               changed));
+        rewrap_leave(vm);
     }
     if (kept.kind != ERR_NONE) {
         *err = kept;

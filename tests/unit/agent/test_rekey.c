@@ -5,6 +5,7 @@
 
 #include "world.h"
 
+#include "agent/ca.h"
 #include "agent/home.h"
 #include "agent/notice.h"
 #include "agent/rewrap.h"
@@ -305,6 +306,48 @@ static void the_old_kek_is_kept_while_another_hosts_vm_is_under_it(void **state)
     all_opens();
 }
 
+/* The VM "mgr" as another host has it. */
+static struct vm *vm_elsewhere(void)
+{
+    struct vm *vm = text_room(1, sizeof(*vm));
+    struct err err = {0};
+
+    vm->agent = &world.agent;
+    pthread_mutex_init(&vm->lock, NULL);
+    memcpy(vm->uuid, vm_uuid("mgr"), UUID_SIZE);
+    if (!vm_open(vm, &err)) {
+        fail_msg("%s", err.what);
+    }
+    return vm;
+}
+
+static void another_hosts_vm_is_looked_at_as_that_host_left_it(void **state)
+{
+    struct vm *vm, *elsewhere;
+    bool changed = false;
+    struct err err = {0};
+
+    (void)state;
+    make_poured();
+    vm = mgr();
+    AUTO(drop_free) char *old = text_copy(host()->provider.kek);
+
+    vm_note(vm, vm->config, "host", json_string("h2"));
+    assert_true(vm_save(vm, &err));
+    (void)step_do("key.make", json_object());
+    (void)step_do("key.rewrap", json_object());
+    assert_null(vm->key);
+    assert_true(vm_open(vm, &err));
+    elsewhere = vm_elsewhere();
+    assert_true(rewrap_vm(elsewhere, &changed, &err));
+    assert_true(changed);
+    vm_list_free(elsewhere);
+    assert_int_equal(left(), 0);
+    assert_null(vm->key);
+    assert_true(step_do("key.retire", kek_param(old)));
+    all_opens();
+}
+
 static void the_kek_in_use_is_not_retired(void **state)
 {
     (void)state;
@@ -378,6 +421,28 @@ static void looking_changes_nothing(void **state)
     assert_memory_equal(before, after, HEADER_SIZE);
     assert_string_equal(host()->provider.kek, kek);
     assert_int_equal(active_keks("provider"), 1);
+}
+
+/* The first host alone has the CA's envelope in a file; every other one reads the datastore's. */
+static void a_host_without_the_cas_file_rotates_as_well(void **state)
+{
+    AUTO(drop_free) char *path = agent_path(&world.agent, "ca.envelope");
+    AUTO(drop_secret) struct secret *ca = NULL;
+    bool published = false;
+    struct err err = {0};
+
+    (void)state;
+    make_poured();
+    assert_true(ca_publish(&world.agent, &published, &err));
+    assert_true(file_remove(path, &err));
+    assert_int_equal(left(), 0);
+    rekey_must(NULL);
+    assert_false(file_exists(path));
+    assert_int_equal(left(), 0);
+    assert_int_equal(active_keks("provider"), 1);
+    world_restart();
+    assert_true(ca_open(&world.agent, &ca, &err));
+    assert_int_equal(err.kind, ERR_NONE);
 }
 
 static void before_a_deploy_there_is_nothing_to_rotate(void **state)
@@ -612,10 +677,12 @@ int main(void)
         IT(yesterdays_header_is_refused_after_a_rotation),
         IT(the_old_kek_is_kept_while_one_header_is_under_it),
         IT(the_old_kek_is_kept_while_another_hosts_vm_is_under_it),
+        IT(another_hosts_vm_is_looked_at_as_that_host_left_it),
         IT(the_kek_in_use_is_not_retired),
         IT(a_provider_that_gives_another_key_back_changes_nothing),
         IT(the_envelope_for_the_recovery_key_is_made_anew_with_the_other),
         IT(looking_changes_nothing),
+        IT(a_host_without_the_cas_file_rotates_as_well),
         IT(before_a_deploy_there_is_nothing_to_rotate),
         IT(a_kek_that_does_not_work_here_is_not_taken_for_one_that_does),
         IT(a_move_leaves_nothing_of_the_old_provider),
