@@ -8,10 +8,11 @@
 #include "agent/step.h"
 #include "key/ecjwk.h"
 #include "key/ledger.h"
+#include "key/secretfile.h"
 
 #define PURPOSE "recovery"
 #define COPY    "recovery.json"
-#define PRIVATE "recovery.key"
+#define PRIVATE "recovery.envelope"
 
 /* ---- the notice, there and here ---- */
 
@@ -146,40 +147,82 @@ static bool publish(struct agent *agent, struct recovery *notice, uint64_t versi
 
 /* ---- the private half ---- */
 
-/* NULL with success: none rests here. */
-static bool read_private(const struct agent *agent, struct secret **out, struct err *err)
+bool notice_private_read(const struct agent *agent, char **out_envelope, struct err *err)
 {
     AUTO(drop_free) char *path = agent_path(agent, PRIVATE);
-    const struct hostseal_conf conf = agent_hostseal_conf(agent);
 
-    return !file_exists(path) || hostseal_open(&conf, path, PURPOSE, out, err) ||
+    return file_read(path, ENVELOPE_MAX_TEXT, out_envelope, NULL, err);
+}
+
+bool notice_private_write(const struct agent *agent, const char *envelope, struct err *err)
+{
+    AUTO(drop_free) char *path = agent_path(agent, PRIVATE);
+
+    return file_write(path, envelope, strlen(envelope), 0600, err);
+}
+
+bool notice_private_wipe(const struct agent *agent, struct err *err)
+{
+    AUTO(drop_free) char *path = agent_path(agent, PRIVATE);
+
+    return secretfile_wipe(path, err);
+}
+
+/* Any KEK and generation: a rekey changed them. */
+static bool open_private(struct agent *agent, const char *text, struct secret **out,
+                         struct err *err)
+{
+    const struct envelope_about expected = {.vm = agent->host.cluster_id, .purpose = PURPOSE};
+    AUTO(drop_envelope) struct envelope *envelope = NULL;
+    struct key *key = NULL;
+
+    return envelope_read(text, strlen(text), &envelope, err) &&
+           agent_key_for(agent, envelope_about(envelope), &key, err) &&
+           key_unwrap(key, envelope, &expected, out, err);
+}
+
+/* NULL with success: none rests here. */
+static bool read_private(struct agent *agent, struct secret **out, struct err *err)
+{
+    AUTO(drop_free) char *text = NULL;
+    struct err none = {0};
+
+    if (!notice_private_read(agent, &text, &none)) {
+        *err = none;
+        return none.kind == ERR_ABSENT;
+    }
+    return open_private(agent, text, out, err) ||
            err_add(err, "the recovery key that was not fetched yet");
 }
 
-static bool make_private(const struct agent *agent, struct secret **out, struct err *err)
+bool notice_private_prove(struct agent *agent, struct err *err)
 {
-    AUTO(drop_free) char *path = agent_path(agent, PRIVATE);
-    const struct hostseal_conf conf = agent_hostseal_conf(agent);
     AUTO(drop_secret) struct secret *key = NULL;
+
+    return read_private(agent, &key, err);
+}
+
+/* Given out only once it rests here and comes back. */
+static bool make_private(struct agent *agent, struct secret **out, struct err *err)
+{
+    const struct envelope_about about = {.kek_id = agent->host.provider.kek,
+                                         .vm = agent->host.cluster_id,
+                                         .purpose = PURPOSE,
+                                         .generation = 1};
+    AUTO(drop_envelope) struct envelope *envelope = NULL;
+    AUTO(drop_secret) struct secret *made = NULL;
+    struct key *key = NULL;
     char id[RECOVERY_ID_SIZE];
 
-    if (!recovery_key_make(&key, id, err) || !hostseal_seal(&conf, path, PURPOSE, key, err)) {
-        return false;
-    }
-    *out = TAKE(key);
-    return true;
+    return recovery_key_make(&made, id, err) && agent_key(agent, &key, err) &&
+           key_wrap(key, &about, made, &envelope, err) &&
+           notice_private_write(agent, envelope_text(envelope), err) &&
+           read_private(agent, out, err);
 }
 
-static bool have_private(const struct agent *agent, struct secret **out, struct err *err)
+static bool have_private(struct agent *agent, struct secret **out, struct err *err)
 {
     return read_private(agent, out, err) && (*out || make_private(agent, out, err));
-}
-
-static bool wipe_private(const struct agent *agent, struct err *err)
-{
-    AUTO(drop_free) char *path = agent_path(agent, PRIVATE);
-
-    return hostseal_remove(path, err);
 }
 
 /* ---- from none to fetched ---- */
@@ -273,14 +316,15 @@ bool notice_fetched(struct agent *agent, struct err *err)
     }
     bool told = strcmp(id, notice->id) == 0 && notice->fetched[0];
 
-    return (told || tell_fetched(agent, key, notice, version, err)) && wipe_private(agent, err);
+    return (told || tell_fetched(agent, key, notice, version, err)) &&
+           notice_private_wipe(agent, err);
 }
 
 bool notice_forget(struct agent *agent, struct err *err)
 {
     AUTO(drop_free) char *path = copy_path(agent);
 
-    return wipe_private(agent, err) && file_remove(path, err);
+    return notice_private_wipe(agent, err) && file_remove(path, err);
 }
 
 /* ---- envelopes ---- */

@@ -4,8 +4,9 @@
  * every host can wrap for it, and as recovery.json on each host that has seen it: what is missing
  * or older there is put back from here, what is not signed by the cluster's CA is refused.
  *
- * The private half is made on one host and rests there, sealed to it, as recovery.key, until the
- * user says that he has it in a file: then it is wiped. A second one begins the same way, beside
+ * The private half is made on one host and rests there, wrapped by the provider's KEK, as
+ * recovery.envelope, until the user says that he has it in a file: then it is wiped. So the host's
+ * disk alone opens nothing by it; a rekey wraps it again (rewrap_recovery). A second one begins the same way, beside
  * the first, which stays good until the file of the second is with the user; only then the notice
  * names it and every envelope is made anew (agent/rewrap.h), by each host for its own VMs.
  *
@@ -33,6 +34,13 @@ bool notice_give(struct agent *agent, const struct secret *password, char **out_
                  struct err *err);
 /* It lies on a disk of the user's. Twice succeeds. ERR_ABSENT: none was given. */
 bool notice_fetched(struct agent *agent, struct err *err);
+
+/* The private half as it rests here, an envelope; the caller frees. ERR_ABSENT: none does. */
+bool notice_private_read(const struct agent *agent, char **out_envelope, struct err *err);
+bool notice_private_write(const struct agent *agent, const char *envelope, struct err *err);
+/* It opens, or none rests here. */
+bool notice_private_prove(struct agent *agent, struct err *err);
+bool notice_private_wipe(const struct agent *agent, struct err *err);
 
 /* What this host knows of it is wiped: it is no part of the cluster any more. */
 bool notice_forget(struct agent *agent, struct err *err);

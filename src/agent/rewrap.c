@@ -227,6 +227,30 @@ bool rewrap_ca(struct agent *agent, bool *out_changed, struct err *err)
     return true;
 }
 
+/* ---- the recovery key that was not fetched yet ---- */
+
+bool rewrap_recovery(struct agent *agent, bool *out_changed, struct err *err)
+{
+    AUTO(drop_envelope) struct envelope *fresh = NULL;
+    AUTO(drop_free) char *text = NULL;
+    struct err none = {0};
+
+    *out_changed = false;
+    if (!notice_private_read(agent, &text, &none)) {
+        *err = none;
+        return none.kind == ERR_ABSENT;
+    }
+    if (rewrap_state_of(agent, text) == REWRAP_CURRENT) {
+        return true;
+    }
+    if (!rewrap_text(agent, text, &fresh, err) ||
+        !notice_private_write(agent, envelope_text(fresh), err)) {
+        return err_add(err, "rewrap the recovery key that was not fetched yet");
+    }
+    *out_changed = true;
+    return true;
+}
+
 /* ---- looking ---- */
 
 struct looking {
@@ -343,6 +367,24 @@ static json_t *look_at_ca(struct looking *looking)
     return object;
 }
 
+/* Proven: it opens. */
+static json_t *look_at_recovery(struct looking *looking)
+{
+    AUTO(drop_free) char *text = NULL;
+    struct err fault = {0};
+
+    if (!notice_private_read(looking->agent, &text, &fault) && fault.kind == ERR_ABSENT) {
+        return json_null();
+    }
+    json_t *object = json_object();
+
+    if (text && looking->prove) {
+        (void)notice_private_prove(looking->agent, &fault);
+    }
+    tell(looking, object, text, &fault);
+    return object;
+}
+
 static size_t count_vms(const struct agent *agent)
 {
     size_t count = 0;
@@ -366,7 +408,8 @@ bool rewrap_look(struct agent *agent, bool prove, const struct progress *progres
     size_t count = count_vms(agent);
 
     vms = json_array();
-    *out = json_pack("{s:o, s:o}", "ca", look_at_ca(&looking), "vms", vms);
+    *out = json_pack("{s:o, s:o, s:o}", "ca", look_at_ca(&looking), "recovery",
+                     look_at_recovery(&looking), "vms", vms);
     for (struct vm *vm = agent->vms; vm; vm = vm->next) {
         progress_tell(progress, (unsigned)(100 * done++ / count), prove ? "verify" : "look");
         json_array_append_new(vms, look_at_vm(&looking, vm));

@@ -35,9 +35,11 @@ void rewrap_leave(struct vm *vm);
 bool rewrap_vm(struct vm *vm, bool *out_changed, struct err *err);
 /* The CA's private key, where this host has its envelope. */
 bool rewrap_ca(struct agent *agent, bool *out_changed, struct err *err);
+/* The recovery key's private half, where it rests on this host. */
+bool rewrap_recovery(struct agent *agent, bool *out_changed, struct err *err);
 
 /* What lies on the datastore and on this host, without changing it: {"ca":{"kek","state"} or null,
- * "vms":[{"id","name","host","kek","generation","state","why","disks":[{"name","kek","generation",
+ * "recovery": the same of its private half where that rests here, "vms":[{"id","name","host","kek","generation","state","why","disks":[{"name","kek","generation",
  * "state","why"}]}]}. `prove`: what is current is opened by the provider as well, and its headers
  * with it. `*out_left`: how many envelopes are not proven current. */
 bool rewrap_look(struct agent *agent, bool prove, const struct progress *progress, json_t **out,

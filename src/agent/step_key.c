@@ -283,13 +283,13 @@ static bool rewrap_vms(struct agent *agent, struct making *making, json_t *done,
 bool step_key_rewrap(struct agent *agent, struct making *making, struct err *err)
 {
     AUTO(drop_json) json_t *done = json_array();
-    bool changed = false;
+    bool changed = false, recovery = false;
 
     if (!is_deployed(agent, err) || !rewrap_vms(agent, making, done, err) ||
-        !rewrap_ca(agent, &changed, err)) {
+        !rewrap_ca(agent, &changed, err) || !rewrap_recovery(agent, &recovery, err)) {
         return false;
     }
-    making->changed = making->changed || changed;
+    making->changed = making->changed || changed || recovery;
     making->result = json_pack("{s:O, s:b}", "vms", done, "ca", changed);
     return true;
 }

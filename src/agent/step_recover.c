@@ -18,6 +18,7 @@
 #include "agent/recover.h"
 #include "agent/rewrap.h"
 #include "agent/step.h"
+#include "key/ecjwk.h"
 #include "key/native.h"
 
 #define LOST ".lost-"
@@ -119,6 +120,29 @@ static bool recover_ca(struct agent *agent, struct making *making, struct err *e
     return true;
 }
 
+/* A private half that rests here under a KEK that is gone. The user brought the one that is due: so
+ * it is that, or one that never was to be; a new one is made when it is asked for. */
+static bool drop_stale(struct agent *agent, struct err *err)
+{
+    AUTO(drop_recovery) struct recovery *notice = NULL;
+    AUTO(drop_free) char *text = NULL, *brought = NULL;
+    struct err none = {0};
+    char id[RECOVERY_ID_SIZE];
+
+    if (!notice_private_read(agent, &text, &none)) {
+        *err = none;
+        return none.kind == ERR_ABSENT;
+    }
+    if (rewrap_state_of(agent, text) != REWRAP_UNKNOWN) {
+        return true;
+    }
+    if (!notice_read(agent, &notice, err) || !ecjwk_public(agent->recovery_key, &brought, err) ||
+        !recovery_id(brought, id, err)) {
+        return false;
+    }
+    return !notice || strcmp(notice->id, id) != 0 || notice_private_wipe(agent, err);
+}
+
 /* The key of this host's certificate was sealed by the same TPM: a new one, if it is lost. */
 static bool recover_door(struct agent *agent, struct err *err)
 {
@@ -192,7 +216,7 @@ bool step_key_recover(struct agent *agent, struct making *making, struct err *er
     }
     progress_tell(making->progress, 5, "open the key provider");
     if (!have_provider(agent, making, err) || !recover_ca(agent, making, err) ||
-        !recover_door(agent, err) || !recover_vms(agent, making, err)) {
+        !drop_stale(agent, err) || !recover_door(agent, err) || !recover_vms(agent, making, err)) {
         return err_add(err, "recover by the recovery key");
     }
     secret_free(TAKE(agent->recovery_key));

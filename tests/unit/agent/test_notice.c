@@ -54,7 +54,7 @@ static struct secret *fetched_key(char id[RECOVERY_ID_SIZE])
 
 static bool is_held(void)
 {
-    AUTO(drop_free) char *path = agent_path(&world.agent, "recovery.key");
+    AUTO(drop_free) char *path = agent_path(&world.agent, "recovery.envelope");
 
     return file_exists(path);
 }
@@ -288,6 +288,85 @@ static void nothing_of_it_is_left_on_a_host_that_leaves(void **state)
     assert_false(is_held());
 }
 
+static char *read_private_text(void)
+{
+    char *text = NULL;
+    struct err err = {0};
+
+    assert_true(notice_private_read(&world.agent, &text, &err));
+    return text;
+}
+
+/* A stolen host, or one that has no TPM: its disk alone says nothing. */
+static void on_the_hosts_disk_it_rests_wrapped_by_the_kek_alone(void **state)
+{
+    AUTO(drop_secret) struct secret *word = password();
+    AUTO(drop_envelope) struct envelope *envelope = NULL;
+    char *file = NULL;
+    struct err err = {0};
+
+    (void)state;
+    make_recovery();
+    AUTO(drop_free) char *text = read_private_text();
+
+    assert_true(envelope_read(text, strlen(text), &envelope, &err));
+    assert_string_equal(envelope_about(envelope)->kek_id, world.agent.host.provider.kek);
+    assert_string_equal(envelope_about(envelope)->purpose, "recovery");
+    world_restart();
+    fake_key_away = true;
+    assert_false(notice_give(&world.agent, word, &file, &err));
+    assert_int_equal(err.kind, ERR_AWAY);
+}
+
+static void rekey_to(json_t *params, bool retire)
+{
+    AUTO(drop_free) char *old = text_copy(world.agent.host.provider.kek);
+
+    (void)step_do("key.make", params);
+    assert_true(step_do("key.rewrap", json_object()));
+    if (retire) {
+        assert_true(step_do("key.retire", json_pack("{s:s}", "kek", old)));
+    }
+    world_restart();
+}
+
+static void a_rotation_and_a_move_keep_the_one_that_was_not_fetched(void **state)
+{
+    AUTO(drop_secret) struct secret *one = NULL, *two = NULL, *three = NULL;
+    char id[RECOVERY_ID_SIZE];
+
+    (void)state;
+    make_recovery();
+    one = fetched_key(id);
+    rekey_to(json_object(), true);
+    two = fetched_key(id);
+    assert_true(secret_equal(one, two));
+    rekey_to(json_pack("{s:{s:s, s:s, s:s}}", "provider", "name", "elsewhere", "type", "other",
+                       "tpm", "off"),
+             true);
+    three = fetched_key(id);
+    assert_true(secret_equal(one, three));
+}
+
+static void the_old_kek_stays_while_the_one_that_was_not_fetched_is_under_it(void **state)
+{
+    AUTO(drop_free) char *before = NULL, *old = NULL;
+    AUTO(drop_secret) struct secret *key = NULL;
+    char id[RECOVERY_ID_SIZE];
+    struct err err = {0};
+
+    (void)state;
+    make_recovery();
+    before = read_private_text();
+    old = text_copy(world.agent.host.provider.kek);
+    rekey_to(json_object(), false);
+    assert_true(notice_private_write(&world.agent, before, &err));
+    step_refused("key.retire", json_pack("{s:s}", "kek", old), ERR_CLASH);
+    key = fetched_key(id);
+    assert_true(step_do("key.rewrap", json_object()));
+    assert_true(step_do("key.retire", json_pack("{s:s}", "kek", old)));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_begin, world_end)
@@ -303,6 +382,9 @@ int main(void)
         TEST(an_older_notice_or_none_is_put_right_by_who_knows_better),
         TEST(killed_between_its_making_and_its_notice_it_is_the_same_key),
         TEST(nothing_of_it_is_left_on_a_host_that_leaves),
+        TEST(on_the_hosts_disk_it_rests_wrapped_by_the_kek_alone),
+        TEST(a_rotation_and_a_move_keep_the_one_that_was_not_fetched),
+        TEST(the_old_kek_stays_while_the_one_that_was_not_fetched_is_under_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

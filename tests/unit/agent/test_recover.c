@@ -238,6 +238,22 @@ static void what_was_put_aside_is_wiped_with_the_rest(void **state)
     assert_false(file_exists(aside));
 }
 
+/* The user has the file, but the host never heard that he has. */
+static void a_private_half_under_a_lost_kek_does_not_stand_in_the_way_of_a_new_one(void **state)
+{
+    AUTO(drop_secret) struct secret *word = password();
+    AUTO(drop_free) char *first = NULL, *second = NULL;
+    struct err err = {0};
+
+    (void)state;
+    assert_true(notice_give(&world.agent, word, &first, &err));
+    lose_provider();
+    assert_false(notice_give(&world.agent, word, &second, &err));
+    recover();
+    assert_true(notice_give(&world.agent, word, &second, &err));
+    assert_true(all_opens());
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -253,6 +269,7 @@ int main(void)
         TEST(a_lost_host_key_is_made_anew),
         TEST(envelopes_follow_a_renewed_key_while_the_vm_stays_open),
         TEST(what_was_put_aside_is_wiped_with_the_rest),
+        TEST(a_private_half_under_a_lost_kek_does_not_stand_in_the_way_of_a_new_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
