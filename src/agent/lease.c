@@ -112,6 +112,10 @@ bool lease_link(struct leases *leases, struct err *err)
         !leases->backend->open(&conf, &leases->store, err)) {
         return err_add(err, "open datastore '%s' for leases", host.store_name);
     }
+    if (!leases->backend->leases->seen_at(leases->store, host.address, err)) {
+        unlink_store(leases);
+        return err_add(err, "this host could not be fenced, so it gets no lease");
+    }
     host_set(&leases->host, host.name);
     host_set(&leases->address, host.address);
     free(leases->holder);

@@ -16,6 +16,7 @@
  * carries its sender's epoch, and an OSD that is behind gets the map before it works on it; so we
  * list the pool, which asks the primary of every placement group, after our own client has the map.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -149,9 +150,68 @@ static bool lease_oust(struct store *store, const char *name, const char *holder
            (strcmp(locker.cookie, holder) != 0 || break_one(store, name, &locker, err));
 }
 
+/* An address has many spellings in IPv6, and the map knows one. */
+static char *canonical(const char *address)
+{
+    static const int families[] = {AF_INET, AF_INET6};
+    unsigned char bytes[sizeof(struct in6_addr)];
+    char text[INET6_ADDRSTRLEN];
+
+    for (size_t i = 0; i < COUNT_OF(families); i++) {
+        if (inet_pton(families[i], address, bytes) == 1 &&
+            inet_ntop(families[i], bytes, text, sizeof(text))) {
+            return text_copy(text);
+        }
+    }
+    return text_copy(address);
+}
+
 static char *whole_host(const char *address)
 {
-    return strchr(address, ':') ? text_make("[%s]:0/0", address) : text_make("%s:0/0", address);
+    AUTO(drop_free) char *one = canonical(address);
+
+    return strchr(one, ':') ? text_make("[%s]:0/0", one) : text_make("%s:0/0", one);
+}
+
+/* `list`: "v2:10.77.0.11:0/123", or several of them with commas between; each must be `wanted`. */
+static bool all_at(char *list, const char *wanted, char *out_other, size_t room)
+{
+    char *rest = NULL;
+    bool any = false;
+
+    out_other[0] = '\0';
+    for (const char *one = strtok_r(list, ", \n", &rest); one;
+         one = strtok_r(NULL, ", \n", &rest)) {
+        bare_address(text_starts(one, "[v") ? one + 1 : one, out_other, room);
+        AUTO(drop_free) char *ours = canonical(out_other);
+
+        if (strcmp(ours, wanted) != 0) {
+            return false;
+        }
+        any = true;
+    }
+    return any;
+}
+
+/* What a client told the monitors of itself, from what the first of them saw, it tells every disk's
+ * daemon; that is what the blocklist is compared with. */
+static bool seen_at(struct store *store, const char *address, struct err *err)
+{
+    AUTO(drop_free) char *wanted = canonical(address);
+    AUTO(drop_free) char *list = NULL;
+    char other[MAX_LOCKERS];
+    int r = rados_getaddrs(store->cluster, &list);
+
+    if (r < 0) {
+        return ceph_errno(err, r, "learn our address");
+    }
+    if (all_at(list, wanted, other, sizeof(other))) {
+        return true;
+    }
+    (void)err_set(err, ERR_SYSTEM, "the datastore sees this host at '%s', not at %s", other,
+                  address);
+    return err_mend(err, "The route to the datastore's network must start at the address that the "
+                         "blueprint gives this host: else nobody could fence it.");
 }
 
 /* Of the whole map: what `osd blocklist ls` gives is no JSON, but two lists in a row. */
@@ -227,6 +287,7 @@ static bool fence_lift(const struct store_conf *conf, const char *address, struc
 const struct store_leases ceph_leases = {
     .take = lease_take,
     .drop = lease_drop,
+    .seen_at = seen_at,
     .look = lease_look,
     .oust = lease_oust,
     .fence = fence_add,

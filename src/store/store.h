@@ -162,6 +162,9 @@ struct store_leases {
                  struct err *err);
     /* Not ours, or nobody's: succeeds. */
     bool (*drop)(struct store *store, const char *name, const char *holder, struct err *err);
+    /* Is `address` the one that the datastore sees us at? A fence of any other would stop nobody
+     * here. ERR_SYSTEM: it is not, with both named. */
+    bool (*seen_at)(struct store *store, const char *address, struct err *err);
     /* Succeeds also where there is no such lease. */
     bool (*look)(struct store *store, const char *name, struct store_lease *out, struct err *err);
     /* `holder`, as look told it, does not hold it any more. Only after its host was fenced. */

@@ -57,6 +57,15 @@ static bool drop(struct store *store, const char *name, const char *holder, stru
     return true;
 }
 
+static bool seen_at(struct store *store, const char *address, struct err *err)
+{
+    const char *seen = fake_leases.seen_at[0] ? fake_leases.seen_at : world.address;
+
+    (void)store;
+    return answers(err) && (strcmp(seen, address) == 0 ||
+                            err_set(err, ERR_SYSTEM, "the datastore sees this host at '%s'", seen));
+}
+
 static bool look(struct store *store, const char *name, struct store_lease *out, struct err *err)
 {
     (void)store;
@@ -110,4 +119,5 @@ static bool lift(const struct store_conf *conf, const char *address, struct err 
     return answers(err);
 }
 
-const struct store_leases fake_lease_backend = {take, drop, look, oust, fence, fenced, lift};
+const struct store_leases fake_lease_backend = {take, drop,  seen_at, look,
+                                                oust, fence, fenced,  lift};

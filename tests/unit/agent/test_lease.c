@@ -98,6 +98,20 @@ static void a_running_vm_has_a_lease_that_is_renewed(void **state)
     assert_true(fake_leases.ends - fake_leases.now > (LEASE_SECONDS - LEASE_RENEW - 1) * SECOND);
 }
 
+static void a_host_that_no_fence_would_stop_runs_nothing(void **state)
+{
+    (void)state;
+    make_poured();
+    (void)snprintf(fake_leases.seen_at, sizeof(fake_leases.seen_at), "127.99.0.9");
+    lease_store_close(&world.agent);
+    step_refused("vm.start", this_vm(), ERR_SYSTEM);
+    assert_false(holds());
+    assert_int_equal(fake_hv.starts, 0);
+    fake_leases.seen_at[0] = '\0';
+    (void)step_do("vm.start", this_vm());
+    assert_true(holds());
+}
+
 static void a_stopped_vm_gives_its_lease_back(void **state)
 {
     (void)state;
@@ -426,6 +440,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IT(a_running_vm_has_a_lease_that_is_renewed),
+        IT(a_host_that_no_fence_would_stop_runs_nothing),
         IT(a_stopped_vm_gives_its_lease_back),
         IT(a_removed_vm_leaves_no_lease),
         IT(a_host_that_cannot_renew_stops_its_vm_before_the_lease_runs_out),

@@ -52,6 +52,7 @@ struct fake_leases {
     unsigned fences;               /* how often a host was fenced */
     char fenced[64];               /* the address that is, or "" */
     bool fence_away;               /* fencing fails */
+    char seen_at[64];              /* where the datastore sees us; "": at our address */
     char holder[STORE_MAX_HOLDER]; /* of the one lease there is */
     int64_t ends;                  /* by `now` */
 };

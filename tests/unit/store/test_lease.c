@@ -40,6 +40,19 @@ static void holder_is(const char *wanted)
     assert_string_equal(lease.address, wanted[0] ? OURS : "");
 }
 
+static void a_host_knows_whether_its_address_is_the_one_seen(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    MUST(ceph->leases->seen_at(store, OURS, &err));
+    /* The daemons' own address; the kernel does not send from it. */
+    assert_false(ceph->leases->seen_at(store, cluster.address, &err));
+    assert_int_equal(err.kind, ERR_SYSTEM);
+    assert_non_null(strstr(err.what, OURS));
+    assert_non_null(strstr(err.what, cluster.address));
+}
+
 static void a_lease_has_one_holder_who_may_extend_it(void **state)
 {
     struct err err = {0};
@@ -177,6 +190,7 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_host_knows_whether_its_address_is_the_one_seen),
         cmocka_unit_test(a_lease_has_one_holder_who_may_extend_it),
         cmocka_unit_test(a_new_client_of_the_same_host_holds_it_at_once),
         cmocka_unit_test(a_lease_that_is_not_extended_runs_out),
