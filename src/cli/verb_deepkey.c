@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quoin key rotate --deep: other keys and other images under the VMs, while they run. */
+/* quoin key rotate --deep: other keys and other images under the VMs, while they run, another KEK.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,18 +39,21 @@ static void print_vm(const json_t *vm, bool dry_run)
     json_t *disk;
     size_t i;
 
-    printf("%-12s on %s, %s\n", json_string_or(vm, "name", ""), json_string_or(vm, "host", ""),
-           json_is_true(json_object_get(vm, "live")) ? "while it runs" : "off");
+    bool earlier = json_is_true(json_object_get(vm, "earlier"));
+
+    printf("%-12s on %s, %s%s\n", json_string_or(vm, "name", ""), json_string_or(vm, "host", ""),
+           json_is_true(json_object_get(vm, "live")) ? "while it runs" : "off",
+           earlier ? "; done before the interruption" : "");
     json_array_foreach(json_object_get(vm, "disks"), i, disk)
     {
         char size[16];
 
         printf("  %-12s %s\n", json_string_or(disk, "name", ""),
                text_size((unsigned long long)json_integer_value(
-                             json_object_get(disk, dry_run ? "bytes" : "written")),
+                             json_object_get(disk, dry_run || earlier ? "bytes" : "written")),
                          size));
     }
-    if (!dry_run) {
+    if (!dry_run && !earlier) {
         printf("  in %.1f s, the guest stood still for %.1f s\n",
                (double)json_integer_value(json_object_get(vm, "took_ms")) / 1000,
                (double)json_integer_value(json_object_get(vm, "paused_ms")) / 1000);
@@ -65,8 +69,18 @@ static void print_all(const json_t *result, bool dry_run)
     {
         print_vm(vm, dry_run);
     }
-    puts(dry_run ? "Each disk would get another key and another image. Nothing was changed."
-                 : "All disks have other keys; what the old keys opened is gone.");
+    if (dry_run) {
+        printf("Each disk would get another key and another image; then KEK %s would give way to a "
+               "new one. Nothing was changed.\n",
+               json_string_or(result, "retired", "-"));
+        return;
+    }
+    printf("All disks have other keys; what the old keys opened is gone. They are under KEK %s "
+           "now.\n",
+           json_string_or(result, "kek", "-"));
+    if (strcmp(json_string_or(result, "type", ""), "native") == 0) {
+        puts("An older backup of the keys does not open them: quoin key backup --file FILE");
+    }
 }
 
 bool verb_key_deep(struct cli *cli, struct err *err)

@@ -5,8 +5,6 @@
 
 #include "deploy/ask.h"
 
-#define PHASES 4u
-
 /* A host that is part of the cluster. */
 struct member {
     struct remote *remote;
@@ -169,7 +167,7 @@ static bool bring_all(struct deploy *deploy, const struct blueprint *to, struct 
 {
     json_t *params = NULL;
 
-    report_phase(deploy->report, "keys", 1, PHASES);
+    report_phase(deploy->report, "keys", 1, REKEY_PHASES);
     if (!target_params(deploy, to, members->maker->remote, &params, err)) {
         json_decref(params);
         return false;
@@ -189,7 +187,7 @@ static bool bring_all(struct deploy *deploy, const struct blueprint *to, struct 
 static bool rewrap_all(struct deploy *deploy, const struct members *members, json_t *vms,
                        struct err *err)
 {
-    report_phase(deploy->report, "rewrap", 2, PHASES);
+    report_phase(deploy->report, "rewrap", 2, REKEY_PHASES);
     for (size_t i = 0; i < members->count; i++) {
         AUTO(drop_json) json_t *done = NULL;
         const char *host = members->items[i].remote->host->name;
@@ -232,7 +230,7 @@ static bool refuse_left(const json_t *look, const char *host, struct err *err)
 
 static bool verify_all(struct deploy *deploy, const struct members *members, struct err *err)
 {
-    report_phase(deploy->report, "verify", 3, PHASES);
+    report_phase(deploy->report, "verify", 3, REKEY_PHASES);
     for (size_t i = 0; i < members->count; i++) {
         struct remote *remote = members->items[i].remote;
         AUTO(drop_json) json_t *look = NULL;
@@ -249,7 +247,7 @@ static bool verify_all(struct deploy *deploy, const struct members *members, str
 
 static bool retire_all(struct deploy *deploy, const struct members *members, struct err *err)
 {
-    report_phase(deploy->report, "retire", 4, PHASES);
+    report_phase(deploy->report, "retire", 4, REKEY_PHASES);
     for (size_t i = 0; i < members->count; i++) {
         const char *old = old_of(members->items[i].keks);
 

@@ -13,6 +13,9 @@
 
 #include "deploy/deploy.h"
 
+/* How many phases it tells the report of. */
+#define REKEY_PHASES 4u
+
 /* `to`: whose provider to move to; NULL: a rotation. Every host that is a member must answer.
  * `*out_result`: {"provider","type","kek","old","changed","vms":[{"id","name","host","changed"}]},
  * a new reference. ERR_AWAY: a host or provider did not answer, or a VM of a host is not rewrapped

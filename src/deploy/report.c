@@ -107,6 +107,8 @@ void report_phase(struct report *report, const char *phase, unsigned number, uns
 {
     lock(report);
     end_phase(report);
+    number += report->before;
+    of += report->before;
     report->phase = phase;
     report->number = number;
     report->of = of;

@@ -24,6 +24,7 @@ struct report {
     struct state *state; /* borrowed; NULL before there is one */
     const char *phase;   /* borrowed: a name from the table of phases */
     unsigned number, of;
+    unsigned before;            /* phases of this run before those that report_phase is told of */
     int64_t began, phase_began; /* CLOCK_MONOTONIC, milliseconds */
     unsigned percent;           /* as last shown */
     bool bar_shown;

@@ -90,6 +90,7 @@ static bool load(struct state *state, struct err *err)
         *field_of(state, i) = text_copy(json_string_or(object, fields[i].key, NULL));
     }
     state->deployed = json_is_true(json_object_get(object, "deployed"));
+    state->deep = json_incref(json_object_get(object, "deep"));
     if (!state->cluster_id || !uuid_valid(state->cluster_id)) {
         return err_set(err, ERR_INPUT, "'%s' names no cluster id", path);
     }
@@ -171,6 +172,9 @@ bool state_save(struct state *state, struct err *err)
         }
     }
     json_object_set_new(object, "deployed", json_boolean(state->deployed));
+    if (state->deep) {
+        json_object_set(object, "deep", state->deep);
+    }
     AUTO(drop_free) char *bytes = json_write(object);
 
     return file_write(path, bytes, strlen(bytes), 0600, err);
@@ -224,6 +228,7 @@ void state_free(struct state *state)
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
         free(*field_of(state, i));
     }
+    json_decref(state->deep);
     drop_fd(&state->lock);
     drop_fd(&state->journal);
     free(state->folder);

@@ -20,6 +20,7 @@ struct state {
     char *blueprint; /* absolute path of the blueprint deployed last, or NULL */
     char *phase;     /* the phase that ended last, or NULL */
     bool deployed;   /* a deploy ran to its end */
+    json_t *deep;    /* deploy/deepkey.h: a deep rekey that is under way, or NULL */
 };
 
 /* The folder of all clusters: `wanted`, else $XDG_STATE_HOME/quoin, else ~/.local/state/quoin. */
