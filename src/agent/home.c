@@ -47,6 +47,27 @@ static bool seen_write(const struct vm *vm, struct err *err)
     return file_make_folder(folder, 0700, err) && file_write(path, text, strlen(text), 0600, err);
 }
 
+/* What is stored is stored, whether this host can note it or not: who took that for a failure would
+ * go on from what the datastore no longer holds. It is noted later (home_remember). */
+static void note_seen(struct vm *vm)
+{
+    struct err err = {0};
+
+    vm->unseen = !seen_write(vm, &err);
+    if (vm->unseen) {
+        log_err(&err);
+    }
+}
+
+bool home_remember(struct vm *vm, struct err *err)
+{
+    pthread_mutex_lock(&vm->lock);
+    vm->unseen = vm->unseen && !seen_write(vm, err);
+    bool seen = !vm->unseen;
+    pthread_mutex_unlock(&vm->lock);
+    return seen || err_add(err, "note how new the home of VM '%s' is", vm->uuid);
+}
+
 bool home_forget(struct vm *vm, struct err *err)
 {
     AUTO(drop_free) char *path = seen_path(vm);
@@ -101,7 +122,8 @@ static bool write_home(struct vm *vm, uint64_t expect, struct err *err)
         return err_add(err, "store the home of VM '%s'", vm->uuid);
     }
     vm->generation = about.generation;
-    return seen_write(vm, err);
+    note_seen(vm);
+    return true;
 }
 
 /* A write whose answer was lost may have landed: then the home is newer than we know, by our own
@@ -282,7 +304,8 @@ static bool open_bytes(struct vm *vm, const unsigned char *bytes, size_t length,
     }
     vm->key = TAKE(key);
     vm->generation = about.generation;
-    return seen_write(vm, err);
+    note_seen(vm);
+    return true;
 }
 
 static bool load(struct vm *vm, const struct secret *recovery_key, struct err *err)
@@ -394,6 +417,7 @@ static bool has_landed(struct vm *next, bool *out, struct err *err)
     if (*out) {
         next->version = version;
         next->generation++;
+        note_seen(next);
     }
     return true;
 }
@@ -430,6 +454,7 @@ bool home_switch(struct vm *vm, struct vm *next, struct err *err)
         vm->config = next->config, vm->envelope = next->envelope, vm->recovery = next->recovery;
         vm->key = next->key, vm->tpm = next->tpm;
         vm->version = next->version, vm->generation = next->generation;
+        vm->unseen = next->unseen;
         next->config = config, next->envelope = envelope, next->recovery = recovery;
         next->key = key, next->tpm = tpm;
     }

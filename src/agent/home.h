@@ -2,7 +2,9 @@
 /*
  * The home of a VM on the datastore: made, loaded, stored. The newest generation that this host has
  * seen is kept beside the host's state, so that a datastore that gives an older home back is
- * refused (THREATS T8). Called with the VM's lock held.
+ * refused (THREATS T8). Where that cannot be written (a full disk), what was stored is stored all
+ * the same: the VM is marked `unseen`, and home_remember makes up for it. Called with the VM's lock
+ * held, but for home_switch and home_remember, which take it.
  */
 #ifndef QUOIN_AGENT_HOME_H
 #define QUOIN_AGENT_HOME_H
@@ -37,6 +39,8 @@ bool home_renew(struct vm *vm, struct vm *next, struct err *err);
  * be told which of them is stored. */
 bool home_switch(struct vm *vm, struct vm *next, struct err *err);
 void home_discard(struct vm *next);
+/* Notes the generation that could not be noted before; else nothing. ERR_SYSTEM: not yet. */
+bool home_remember(struct vm *vm, struct err *err);
 /* What this host remembers of its generation goes as well. */
 bool home_forget(struct vm *vm, struct err *err);
 

@@ -8,6 +8,7 @@
 
 #include "agent/copy.h"
 #include "agent/enrol.h"
+#include "agent/home.h"
 #include "agent/lease.h"
 #include "agent/notice.h"
 #include "agent/rewrap.h"
@@ -119,7 +120,8 @@ static bool keep_all(struct agent *agent, struct err *err)
     }
     for (struct vm *vm = agent->vms; vm; vm = vm->next) {
         struct err trouble = {0};
-        bool kept = keep_vm(vm, &trouble) && keep_recovery(vm, &trouble);
+        bool kept =
+            keep_vm(vm, &trouble) && home_remember(vm, &trouble) && keep_recovery(vm, &trouble);
 
         set_trouble(vm, kept ? NULL : &trouble);
         if (!kept) {

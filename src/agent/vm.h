@@ -32,6 +32,7 @@ struct vm {
     /* Passphrase of the vTPM's state where the VM key does not give it (any more); or NULL. */
     struct secret *tpm;
     atomic_bool unsaved; /* they changed, and could not be stored yet */
+    atomic_bool unseen;  /* its generation could not be noted on this host yet (home_remember) */
     struct files_watch *watch;
     bool swept;    /* what an interrupted copy left was looked for; under `work` */
     char *trouble; /* why it does not run, or NULL */

@@ -3,6 +3,7 @@
 #include "world.h"
 
 #include "agent/copy.h"
+#include "agent/home.h"
 #include "agent/keeper.h"
 
 /* More calls of the hypervisor's than one deep rekey makes. */
@@ -220,6 +221,34 @@ static void a_home_that_cannot_be_written_leaves_the_old_disks(void **state)
     model_end();
 }
 
+static void a_generation_that_cannot_be_noted_loses_no_disk(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    make_running();
+    AUTO(drop_free) char *image = disk_image("system");
+    size_t images = images_there();
+
+    model_begin();
+    world_seen_closed();
+    AUTO(drop_outcome) struct outcome outcome = copy_try();
+    AUTO(drop_free) char *now = disk_image("system");
+
+    assert_true(outcome.made);
+    assert_string_not_equal(image, now);
+    assert_true(as_the_model());
+    assert_int_equal(images_there(), images);
+    assert_true(vm_here("mgr")->unseen);
+    assert_false(home_remember(vm_here("mgr"), &err));
+    world_seen_open();
+    assert_true(home_remember(vm_here("mgr"), &err));
+    assert_false(vm_here("mgr")->unseen);
+    world_restart();
+    nothing_is_lost(images);
+    model_end();
+}
+
 static void a_paused_vm_whose_home_was_switched_gets_its_new_disks(void **state)
 {
     struct err err = {0};
@@ -281,6 +310,7 @@ int main(void)
         IT(the_hypervisors_daemon_fails_at_any_step_and_nothing_is_lost),
         IT(the_vm_and_the_agent_are_killed_at_any_step_and_nothing_is_lost),
         IT(a_home_that_cannot_be_written_leaves_the_old_disks),
+        IT(a_generation_that_cannot_be_noted_loses_no_disk),
         IT(a_paused_vm_whose_home_was_switched_gets_its_new_disks),
         IT(without_room_nothing_is_begun),
         IT(a_disk_that_is_not_poured_is_not_copied),

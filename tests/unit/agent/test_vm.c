@@ -245,6 +245,23 @@ static void a_home_that_was_put_back_is_not_taken_for_ours(void **state)
     assert_int_equal(err.kind, ERR_CLASH);
 }
 
+static void a_home_whose_generation_cannot_be_noted_is_stored(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    make_vm();
+    struct vm *vm = vm_here("mgr");
+
+    world_seen_closed();
+    assert_true(vm_save(vm, &err));
+    assert_false(vm->unsaved);
+    assert_true(vm->unseen);
+    world_seen_open();
+    assert_true(vm_save(vm, &err));
+    assert_false(vm->unseen);
+}
+
 static void the_header_of_another_disk_is_refused(void **state)
 {
     (void)state;
@@ -394,6 +411,7 @@ int main(void)
         IT(a_home_that_another_host_stored_is_not_overwritten),
         IT(a_home_whose_answer_was_lost_is_stored_again),
         IT(a_home_that_was_put_back_is_not_taken_for_ours),
+        IT(a_home_whose_generation_cannot_be_noted_is_stored),
         IT(the_header_of_another_disk_is_refused),
         IT(a_vm_starts_only_when_all_disks_are_poured),
         IT(started_twice_it_runs_once),

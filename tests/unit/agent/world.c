@@ -71,6 +71,25 @@ void world_restart(void)
     open_agent();
 }
 
+void world_seen_closed(void)
+{
+    AUTO(drop_free) char *folder = agent_path(&world.agent, "seen");
+    AUTO(drop_free) char *beside = agent_path(&world.agent, "was-seen");
+    struct err err = {0};
+
+    assert_int_equal(rename(folder, beside), 0);
+    assert_true(file_write(folder, "", 0, 0600, &err));
+}
+
+void world_seen_open(void)
+{
+    AUTO(drop_free) char *folder = agent_path(&world.agent, "seen");
+    AUTO(drop_free) char *beside = agent_path(&world.agent, "was-seen");
+
+    assert_int_equal(unlink(folder), 0);
+    assert_int_equal(rename(beside, folder), 0);
+}
+
 void world_power_cut(void)
 {
     agent_close(&world.agent);

@@ -116,6 +116,10 @@ void world_open(void);
 void world_close(void);
 /* The agent ends, and another begins over the same folder and datastore. */
 void world_restart(void);
+/* The newest generations that the host has seen cannot be written down: a file is in their folder's
+ * place; and they can again, what was there is there. */
+void world_seen_closed(void);
+void world_seen_open(void);
 /* The VM is gone as well. */
 void world_power_cut(void);
 
