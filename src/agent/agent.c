@@ -31,6 +31,7 @@ bool agent_open(const char *folder, struct agent *out, struct err *err)
 
 void agent_close(struct agent *agent)
 {
+    lease_stop(agent);
     server_stop(agent->network);
     vm_list_free(agent->vms);
     agent_key_close(agent);

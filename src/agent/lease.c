@@ -248,12 +248,16 @@ bool lease_take(struct agent *agent, const char *uuid, struct err *err)
 static bool let_go(struct leases *leases, struct leased *leased, struct err *err)
 {
     AUTO(drop_free) char *name = lease_name(leased->uuid);
+    AUTO(drop_json) json_t *record = NULL;
 
     if (!lease_link(leases, err)) {
         return false;
     }
-    if (leased->record) {
-        AUTO(drop_json) json_t *record = lease_record_dropped(leased->record);
+    /* The guard may lose it meanwhile. */
+    pthread_mutex_lock(&leases->table);
+    record = leased->record ? lease_record_dropped(leased->record) : NULL;
+    pthread_mutex_unlock(&leases->table);
+    if (record) {
         struct err changed = {0};
 
         if (!lease_record_write(leases->backend, leases->store, leased->uuid, record,

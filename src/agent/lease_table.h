@@ -44,7 +44,8 @@ struct leases {
     struct hv *hv;        /* the guard's own */
     char *host, *address; /* as the store was opened with; under `io` */
     char *holder;         /* "HOST/BOOT" */
-    bool suspect, running, leaving;
+    bool suspect, leaving;
+    bool running, renewing; /* the guard, the renewer */
     pthread_t renewer, guard;
 };
 

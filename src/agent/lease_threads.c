@@ -322,11 +322,12 @@ bool lease_start(struct agent *agent, struct err *err)
     leases->suspect = true; /* we may have been fenced while we were away */
     int number = pthread_create(&leases->guard, NULL, guard, leases);
 
+    leases->running = number == 0;
     if (number == 0) {
         number = pthread_create(&leases->renewer, NULL, renewer, leases);
+        leases->renewing = number == 0;
     }
-    leases->running = number == 0;
-    return leases->running || err_errno(err, number, "start the threads of leases");
+    return number == 0 || err_errno(err, number, "start the threads of leases");
 }
 
 void lease_stop(struct agent *agent)
@@ -335,7 +336,9 @@ void lease_stop(struct agent *agent)
 
     if (leases->running) {
         leases->leaving = true;
-        (void)pthread_join(leases->renewer, NULL);
+        if (leases->renewing) {
+            (void)pthread_join(leases->renewer, NULL);
+        }
         (void)pthread_join(leases->guard, NULL);
         leases->running = false;
     }

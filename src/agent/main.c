@@ -44,7 +44,6 @@ static bool run(struct agent *agent, const char *socket, struct err *err)
     (void)sigwait(&ends, &number);
     (void)sd_notify(0, "STOPPING=1");
     keeper_stop(agent, keeper);
-    lease_stop(agent);
     return true;
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* agent/lease.h, agent/takeover.h: clocks are the tests' own, other hosts are what they wrote. */
+#include <dirent.h>
+
 #include "world.h"
 
 #include "agent/lease.h"
@@ -436,6 +438,39 @@ static void a_host_that_was_fenced_while_it_was_off_comes_back(void **state)
     assert_string_equal(fake_leases.fenced, "");
 }
 
+DROP(dir, DIR *, closedir);
+
+static size_t threads(void)
+{
+    AUTO(drop_dir) DIR *dir = opendir("/proc/self/task");
+    size_t count = 0;
+
+    assert_non_null(dir);
+    while (readdir(dir)) {
+        count++;
+    }
+    return count;
+}
+
+static void an_agent_that_ends_leaves_no_thread_at_its_leases(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    make_running();
+    size_t before = threads();
+
+    assert_true(lease_start(&world.agent, &err));
+    assert_int_equal(threads(), before + 2);
+    world_close();
+    /* The kernel lists a joined thread for a moment longer. */
+    for (int i = 0; i < 500 && threads() > before; i++) {
+        usleep(10000);
+    }
+    assert_true(threads() <= before);
+    world_open();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,6 +499,7 @@ int main(void)
         IT(who_let_go_is_not_fenced),
         IT(a_fenced_host_destroys_what_it_runs_then_lifts_its_fence),
         IT(a_host_that_was_fenced_while_it_was_off_comes_back),
+        IT(an_agent_that_ends_leaves_no_thread_at_its_leases),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
