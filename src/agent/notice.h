@@ -6,9 +6,10 @@
  *
  * The private half is made on one host and rests there, wrapped by the provider's KEK, as
  * recovery.envelope, until the user says that he has it in a file: then it is wiped. So the host's
- * disk alone opens nothing by it; a rekey wraps it again (rewrap_recovery). A second one begins the same way, beside
- * the first, which stays good until the file of the second is with the user; only then the notice
- * names it and every envelope is made anew (agent/rewrap.h), by each host for its own VMs.
+ * disk alone opens nothing by it; a rekey wraps it again (rewrap_recovery). A second one begins the
+ * same way, beside the first, which stays good until the file of the second is with the user; only
+ * then the notice names it and every envelope is made anew (agent/rewrap.h), by each host for its
+ * own VMs.
  *
  *   none ──notice_make──► made ──notice_give, notice_fetched──► fetched
  *                                  notice_give (a new key is made) ┘   └─ notice_fetched ─► fetched

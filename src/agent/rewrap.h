@@ -39,7 +39,8 @@ bool rewrap_ca(struct agent *agent, bool *out_changed, struct err *err);
 bool rewrap_recovery(struct agent *agent, bool *out_changed, struct err *err);
 
 /* What lies on the datastore and on this host, without changing it: {"ca":{"kek","state"} or null,
- * "recovery": the same of its private half where that rests here, "vms":[{"id","name","host","kek","generation","state","why","disks":[{"name","kek","generation",
+ * "recovery": the same of its private half where that rests here,
+ * "vms":[{"id","name","host","kek","generation","state","why","disks":[{"name","kek","generation",
  * "state","why"}]}]}. `prove`: what is current is opened by the provider as well, and its headers
  * with it. `*out_left`: how many envelopes are not proven current. */
 bool rewrap_look(struct agent *agent, bool prove, const struct progress *progress, json_t **out,
