@@ -30,8 +30,8 @@ static bool add_native(struct agent *agent, struct parcel *parcel, struct err *e
     if (!is_native(agent)) {
         return true;
     }
-    return native_export(agent->provider.folder, &conf, agent->host.cluster_id, &jwks, cluster,
-                         err) &&
+    return native_export(agent->provider.folder, &conf, agent->host.cluster_id, false, &jwks,
+                         cluster, err) &&
            jwks_write(jwks, &text, err) && parcel_add(parcel, PART_NATIVE, text, err);
 }
 

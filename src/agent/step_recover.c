@@ -71,23 +71,52 @@ static bool is_other(const struct agent *agent, const json_t *params)
                          strcmp(json_string_or(params, "type", ""), now->type) != 0);
 }
 
-/* The one that is named, with a KEK that works. One that does not answer is asked again later; one
- * that answers and has lost its keys is begun anew. */
+/* Its keys are gone, or are others. Denied is one thing of the native provider, whose root key its
+ * TPM alone opens (hostseal.h), and another of a server, which may let us in again tomorrow. */
+static bool is_lost(const struct agent *agent, const struct err *why)
+{
+    bool native = strcmp(agent->host.provider.type, "native") == 0;
+
+    return why->kind == ERR_NONE || why->kind == ERR_ABSENT || (native && why->kind == ERR_DENIED);
+}
+
+/* What a step brought is used up by the first that opens a provider. */
+static bool keep(const struct secret *given, struct secret **out, struct err *err)
+{
+    return !given || secret_copy(given, out, err);
+}
+
+static bool open_again(struct agent *agent, struct making *making, struct secret **private_key,
+                       struct secret **password, struct err *err)
+{
+    secret_free(agent->private_key);
+    secret_free(agent->password);
+    agent->private_key = TAKE(*private_key);
+    agent->password = TAKE(*password);
+    return step_provider_open(agent, making, err);
+}
+
+/* The one that is named, with a KEK that works. One that has lost its keys is begun anew; whatever
+ * else stands in its way, it is left as it is and asked again later. */
 static bool have_provider(struct agent *agent, struct making *making, struct err *err)
 {
+    AUTO(drop_secret) struct secret *private_key = NULL, *password = NULL;
+    bool other = is_other(agent, making->params);
     struct err why = {0};
 
-    if (!is_other(agent, making->params) && step_provider_open(agent, making, &why) &&
-        is_usable(agent, &why)) {
+    if (!keep(agent->private_key, &private_key, err) || !keep(agent->password, &password, err)) {
+        return false;
+    }
+    if (!other && step_provider_open(agent, making, &why) && is_usable(agent, &why)) {
         return true;
     }
     json_decref(TAKE(making->result));
-    if (why.kind == ERR_AWAY || why.kind == ERR_INPUT) {
+    if (!other && !is_lost(agent, &why)) {
         *err = why;
         return false;
     }
     making->changed = true;
-    return put_aside(agent, err) && step_provider_open(agent, making, err);
+    return put_aside(agent, err) && open_again(agent, making, &private_key, &password, err);
 }
 
 /* ---- what it wraps ---- */

@@ -191,7 +191,7 @@ static const struct field encryption[] = {
                     "and only you hold once quoin key recovery fetched it"),
     SCALAR("cache", type_duration, struct blueprint, encryption.cache_seconds, .fallback = "off",
            .max = 30 * 86400,
-           .about = "keep a KMS's key sealed in the host's TPM for this long, as 12h or 7d"),
+           .about = "this version keeps no cache of a KMS's key, and refuses anything but off"),
     END};
 
 static const struct field top[] = {

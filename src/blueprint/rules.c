@@ -380,9 +380,9 @@ static void check_encryption(const struct rules *rules)
     } else if (same(bp->encryption.provider.type, "native")) {
         check_native(rules);
     }
-    if (bp->encryption.cache_seconds > 0 && bp->encryption.tpm == TPM_OFF) {
-        broken(rules, "encryption.cache", "write cache: off, or tpm: auto",
-               "the cache is sealed in the TPM, and tpm is off");
+    if (bp->encryption.cache_seconds > 0) {
+        broken(rules, "encryption.cache", "write cache: off, or leave it out",
+               "this version keeps no cache of a key server's keys");
     }
 }
 

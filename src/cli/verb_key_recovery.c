@@ -85,6 +85,18 @@ static void tell(const struct cli *cli, const char *id, bool renewed, json_int_t
     }
 }
 
+/* What lies there may be the recovery key that is due: it stays so until a new one is on disk and
+ * the cluster knows. */
+static bool is_free(const char *path, struct err *err)
+{
+    if (file_exists(path)) {
+        err_set(err, ERR_INPUT, "'%s' is there already", path);
+        return err_mend(err, "name a new file with --file; an older recovery key stays good until "
+                             "this command has ended well");
+    }
+    return true;
+}
+
 bool verb_key_recovery(struct cli *cli, struct err *err)
 {
     AUTO(drop_session) struct session session = {0};
@@ -95,8 +107,9 @@ bool verb_key_recovery(struct cli *cli, struct err *err)
     json_int_t left = 0;
     size_t length = 0;
 
-    if (!password_need_file(cli, err) || !session_known(cli, &session, err) ||
-        !password_get(cli, &password, err) || !find_holder(&session, &remote, &before, err)) {
+    if (!password_need_file(cli, err) || !is_free(cli->output, err) ||
+        !session_known(cli, &session, err) || !password_get(cli, &password, err) ||
+        !find_holder(&session, &remote, &before, err)) {
         return false;
     }
     const struct client_call give = {

@@ -14,7 +14,7 @@ bool backup_make(const char *folder, const struct hostseal_conf *host, const cha
     char owner[UUID_SIZE];
 
     return (protect_password_fits(password, err) &&
-            native_export(folder, host, cluster, &jwks, owner, err) &&
+            native_export(folder, host, cluster, true, &jwks, owner, err) &&
             jwks_write(jwks, &content, err) &&
             protect_seal(KIND, owner, password, content, out_text, err)) ||
            err_add(err, "back up the native key provider");

@@ -25,10 +25,11 @@
 /* Without opening the root key: did a user fetch a backup of all the KEKs there are, and how does
  * the root key rest? ERR_ABSENT: no native provider in this folder. */
 bool native_look(const char *folder, bool *out_fetched, enum hostseal_by *out_by, struct err *err);
-/* Every key of the provider, and none that is retired, for a backup, which is remembered as made.
- * ERR_CLASH: it is of another cluster (NULL: any). `out_cluster` has UUID_SIZE bytes. */
+/* Every key of the provider, and none that is retired: for another host, or with `backup` for the
+ * user, which is remembered as made. ERR_CLASH: it is of another cluster (NULL: any). `out_cluster`
+ * has UUID_SIZE bytes. */
 bool native_export(const char *folder, const struct hostseal_conf *host, const char *cluster,
-                   struct jwks **out, char out_cluster[UUID_SIZE], struct err *err);
+                   bool backup, struct jwks **out, char out_cluster[UUID_SIZE], struct err *err);
 /* The opposite, sealed to this host. A KEK that was retired here stays lost. ERR_CLASH: another
  * provider is in the folder. */
 bool native_import(const char *folder, const struct hostseal_conf *host, const char *cluster,

@@ -155,7 +155,7 @@ static bool gather(const char *folder, const struct secret *root_key, const stru
 }
 
 bool native_export(const char *folder, const struct hostseal_conf *host, const char *cluster,
-                   struct jwks **out, char out_cluster[UUID_SIZE], struct err *err)
+                   bool backup, struct jwks **out, char out_cluster[UUID_SIZE], struct err *err)
 {
     AUTO(drop_free) char *root_path = nativestate_path(folder, "root.json");
     AUTO(drop_free) char *ledger_path = nativestate_path(folder, "ledger.json");
@@ -173,7 +173,8 @@ bool native_export(const char *folder, const struct hostseal_conf *host, const c
         return err_set(err, ERR_CLASH, "the native provider is cluster %s's, not %s's",
                        ledger->cluster, cluster);
     }
-    if (!gather(folder, root_key, ledger, &jwks, err) || !nativebackup_made(folder, ledger, err)) {
+    if (!gather(folder, root_key, ledger, &jwks, err) ||
+        (backup && !nativebackup_made(folder, ledger, err))) {
         return false;
     }
     memcpy(out_cluster, ledger->cluster, UUID_SIZE);

@@ -6,7 +6,7 @@
 
 extern const struct key_provider native_provider;
 
-bool fake_key_away, fake_key_other_away, fake_key_lies;
+bool fake_key_away, fake_key_other_away, fake_key_denies, fake_key_lies;
 struct fake_death fake_death;
 
 bool fake_change_begins(struct err *err)
@@ -46,6 +46,9 @@ struct fake_self {
 
 static bool answers(const struct fake_self *self, struct err *err)
 {
+    if (fake_key_denies) {
+        return err_set(err, ERR_DENIED, "the key provider lets nobody in");
+    }
     return !(fake_key_away || (self->other && fake_key_other_away)) ||
            err_set(err, ERR_AWAY, "the key provider does not answer");
 }

@@ -254,6 +254,32 @@ static void a_private_half_under_a_lost_kek_does_not_stand_in_the_way_of_a_new_o
     assert_true(all_opens());
 }
 
+static json_t *elsewhere(void)
+{
+    return json_pack("{s:s, s:s, s:s}", "name", "elsewhere", "type", "other", "tpm", "off");
+}
+
+/* A key server whose operator locked this host out has not lost its keys. */
+static void a_server_that_denies_is_left_as_it_is(void **state)
+{
+    AUTO(drop_free) char *kek = NULL, *old = text_copy(world.agent.host.provider.kek);
+    AUTO(drop_json) json_t *target = json_pack("{s:o}", "provider", elsewhere());
+    struct err err = {0};
+
+    (void)state;
+    (void)step_do("key.make", json_incref(target));
+    (void)step_do("key.rewrap", json_object());
+    (void)step_do("key.retire", json_pack("{s:s}", "kek", old));
+    kek = text_copy(world.agent.host.provider.kek);
+    world_restart();
+    assert_true(bring(&err));
+    fake_key_denies = true;
+    step_refused("key.recover", elsewhere(), ERR_DENIED);
+    fake_key_denies = false;
+    assert_string_equal(world.agent.host.provider.kek, kek);
+    assert_true(all_opens());
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -269,6 +295,7 @@ int main(void)
         TEST(a_lost_host_key_is_made_anew),
         TEST(envelopes_follow_a_renewed_key_while_the_vm_stays_open),
         TEST(what_was_put_aside_is_wiped_with_the_rest),
+        TEST(a_server_that_denies_is_left_as_it_is),
         TEST(a_private_half_under_a_lost_kek_does_not_stand_in_the_way_of_a_new_one),
     };
 

@@ -39,7 +39,7 @@ int world_begin(void **state)
         text_make("127.%u.%u.%u", 64 + (pid >> 15) % 64, (pid >> 7) % 256, 1 + pid % 128);
     fake_store_begin(store_folder);
     fake_hv_power_cut();
-    fake_key_away = fake_key_other_away = fake_key_lies = false;
+    fake_key_away = fake_key_other_away = fake_key_denies = fake_key_lies = false;
     fake_death = (struct fake_death){0};
     open_agent();
     return 0;

@@ -85,6 +85,7 @@ bool fake_hv_has(const char *text);
 /* ---- the key provider: "native", and "other", which is a native one by another name ---- */
 extern bool fake_key_away;
 extern bool fake_key_other_away; /* "other" alone */
+extern bool fake_key_denies;     /* who asks is not let in */
 extern bool fake_key_lies;       /* unwrap gives another key than was wrapped */
 
 /* ---- death and failure ---- */

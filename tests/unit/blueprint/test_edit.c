@@ -298,7 +298,6 @@ static void a_plain_blueprint_gets_a_key_server_and_goes_back(void **state)
         {"encryption.provider.private_key", "client.key"},
         {"encryption.provider.username", "quoin"},
         {"encryption.provider.password_file", "kms.password"},
-        {"encryption.cache", "12h"},
         {"encryption.cache", "off"},
         {"encryption.provider", "{name: native, type: native}"},
     };

@@ -36,7 +36,7 @@ static const char text_of[] =
     "  admin: {password_file: password}\n"
     "encryption:\n"
     "  provider: {type: kmip, servers: [\"[fd00::1]:5696\", \"kms.test:5696\"], ca: ca.pem}\n"
-    "  cache: 12h\n"
+    "  cache: off\n"
     "  recovery: required\n";
 
 static void put(const struct place *place, const char *name, const char *bytes, size_t length,
@@ -141,7 +141,7 @@ static void what_is_written_arrives_and_what_is_not_has_its_default(void **state
     assert_string_equal(bp->encryption.provider.servers[0], "[fd00::1]:5696");
     assert_int_equal(bp->encryption.tpm, TPM_AUTO);
     assert_int_equal(bp->encryption.recovery, RECOVERY_REQUIRED);
-    assert_int_equal(bp->encryption.cache_seconds, 43200);
+    assert_int_equal(bp->encryption.cache_seconds, 0);
 }
 
 static void the_json_form_is_a_blueprint_again(void **state)

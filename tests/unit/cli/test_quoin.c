@@ -254,6 +254,24 @@ static void a_failure_is_told_on_standard_error_with_its_remedy(void **state)
     assert_null(strchr(said.errors, '\033'));
 }
 
+/* It may be the one that still opens everything. */
+static void a_file_of_a_recovery_key_is_never_written_over(void **state)
+{
+    AUTO(drop_free) char *path = scratch_path("recovery.json");
+    AUTO(drop_free) char *text = NULL;
+    struct err err = {0};
+
+    (void)state;
+    assert_true(file_write(path, "the first", 9, 0600, &err));
+    QUOIN(said, "key", "recovery", "--file", path);
+
+    assert_int_equal(said.status, 2);
+    assert_non_null(strstr(said.errors, "is there already"));
+    assert_non_null(strstr(said.errors, "\n  remedy: "));
+    assert_true(file_read(path, 100, &text, NULL, &err));
+    assert_string_equal(text, "the first");
+}
+
 static void check_answers_with_findings_as_the_contract_says(void **state)
 {
     static const char *const keys[] = {"severity", "where", "line", "column", "what", "remedy"};
@@ -332,6 +350,7 @@ int main(int argc, char **argv)
         IT(the_manual_has_every_verb_and_every_option),
         IT(failures_are_documents_too),
         IT(a_failure_is_told_on_standard_error_with_its_remedy),
+        IT(a_file_of_a_recovery_key_is_never_written_over),
         IT(check_answers_with_findings_as_the_contract_says),
         IT(the_schema_is_a_document),
         IT(a_parameter_that_is_set_is_got),

@@ -370,6 +370,26 @@ static void openssl_and_jose_open_backup_and_envelope(void **state)
     assert_memory_equal(result.out, secret_look(made->vm_key), 32);
 }
 
+/* A rotation hands the new keys to the other hosts between a backup and the word that it is there.
+ */
+static void keys_handed_to_another_host_are_no_backup(void **state)
+{
+    const struct made *made = *state;
+    AUTO(drop_free) char *text = backup_of(made);
+    AUTO(drop_free) char *kek = NULL;
+    AUTO(drop_jwks) struct jwks *jwks = NULL;
+    AUTO(drop_json) json_t *look = NULL;
+    char cluster[UUID_SIZE];
+    struct err err = {0};
+
+    assert_true(key_kek_make(made->key, "cluster edge-01 again", &kek, &err));
+    assert_true(native_export(in_folder("old"), &to_file, CLUSTER, false, &jwks, cluster, &err));
+    assert_int_equal(jwks->count, 3);
+    assert_true(backup_fetched(in_folder("old"), &err));
+    assert_true(key_look(made->key, &look, &err));
+    assert_string_equal(json_string_or(look, "backup", ""), "stale");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, unmake)
@@ -386,6 +406,7 @@ int main(void)
         TEST(it_mends_a_provider_that_lost_its_root_key),
         TEST(a_kek_that_was_retired_since_stays_lost),
         TEST(whether_it_was_fetched_is_known_until_a_new_kek_is_made),
+        TEST(keys_handed_to_another_host_are_no_backup),
         TEST(openssl_and_jose_open_backup_and_envelope),
     };
 
