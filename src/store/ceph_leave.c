@@ -239,15 +239,13 @@ static bool set_flag(const struct leave *leave, const char *flag, bool on, struc
                         NULL, err);
 }
 
-/* Their daemons may still run: told down, they would come back before they are forgotten. */
-static bool forget_disks(const struct leave *leave, struct err *err)
+static bool forget_all(const struct leave *leave, struct err *err)
 {
     AUTO(drop_json) json_t *all = list_disks(leave, false);
     const json_t *id = NULL;
     size_t i;
 
-    if (!set_flag(leave, "noup", true, err) ||
-        (json_array_size(all) > 0 &&
+    if ((json_array_size(all) > 0 &&
          !ceph_command(leave->cluster, json_pack("{ss sO}", "prefix", "osd down", "ids", all), NULL,
                        err))) {
         return false;
@@ -257,6 +255,19 @@ static bool forget_disks(const struct leave *leave, struct err *err)
         if (!forget_disk(leave, json_string_value(id), err)) {
             return false;
         }
+    }
+    return true;
+}
+
+/* Their daemons may still run: told down, they would come back before they are forgotten. Where
+ * that fails they may: the host is a member still. */
+static bool forget_disks(const struct leave *leave, struct err *err)
+{
+    struct err ignored = {0};
+
+    if (!set_flag(leave, "noup", true, err) || !forget_all(leave, err)) {
+        (void)set_flag(leave, "noup", false, &ignored);
+        return false;
     }
     return set_flag(leave, "noup", false, err) && set_flag(leave, "noout", false, err);
 }
