@@ -24,6 +24,9 @@ struct leased {
     bool lost_notice; /* nobody asked lease_was_lost since */
     bool ever;        /* held at some time since the boot */
     bool known;       /* its VM is on the datastore */
+    /* While lost and not out yet: when its plug is pulled again, and what was told last. */
+    int64_t pull_at, pull_wait;
+    struct err pull_failed;
 
     /* As seen while another's. */
     json_t *seen;

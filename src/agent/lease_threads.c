@@ -14,6 +14,9 @@
 #define GUARD_MS   200
 /* A failed renewal is tried again so soon. */
 #define AGAIN_MS 500
+/* A plug that could not be pulled: again so soon, twice as late each time, up to so late. */
+#define PULL_AGAIN_MS  200
+#define PULL_SELDOM_MS 5000
 /* A lease that the datastore holds for taken, and nobody renews, for so many times its length. */
 #define STUCK 3
 /* For an agent that was away to learn whether its lease is still its own. */
@@ -44,25 +47,47 @@ static bool pull_plug(struct leases *leases, const char *uuid, struct err *err)
            hypervisor->destroy(leases->hv, uuid, err);
 }
 
-/* The next that is to be stopped; what is overdue becomes lost here and nowhere else first. */
-static bool next_lost(struct leases *leases, const char *after, char out[UUID_SIZE])
+/* The next that is to be stopped, of those that were to be at `since`: one that was not tried yet
+ * goes before one whose plug could not be pulled. What is overdue becomes lost here and nowhere
+ * else first. */
+static bool next_lost(struct leases *leases, int64_t since, char out[UUID_SIZE])
 {
-    bool past = !after[0], found = false;
+    const struct leased *next = NULL;
     int64_t now = leases->agent->now();
 
     pthread_mutex_lock(&leases->table);
-    for (struct leased *leased = leases->list; leased && !found; leased = leased->next) {
+    for (struct leased *leased = leases->list; leased; leased = leased->next) {
         if (leased->state == LEASE_HELD && now >= leased->deadline) {
             lease_lose(leases, leased, "it could not be renewed in time; its plug is pulled");
         }
-        found = past && leased->state == LEASE_LOST;
-        if (found) {
-            memcpy(out, leased->uuid, UUID_SIZE);
+        if (leased->state == LEASE_LOST && since >= leased->pull_at &&
+            (!next || leased->pull_at < next->pull_at)) {
+            next = leased;
         }
-        past = past || strcmp(leased->uuid, after) == 0;
+    }
+    if (next) {
+        memcpy(out, next->uuid, UUID_SIZE);
     }
     pthread_mutex_unlock(&leases->table);
-    return found;
+    return next != NULL;
+}
+
+/* Told when it is another failure than before; tried again later each time. */
+static void set_stuck(struct leases *leases, const char *uuid, const struct err *err)
+{
+    pthread_mutex_lock(&leases->table);
+    struct leased *leased = lease_entry(leases, uuid);
+    int64_t wait = leased->pull_wait ? 2 * leased->pull_wait : PULL_AGAIN_MS;
+
+    leased->pull_wait = wait < PULL_SELDOM_MS ? wait : PULL_SELDOM_MS;
+    leased->pull_at = leases->agent->now() + leased->pull_wait;
+    bool told = strcmp(leased->pull_failed.what, err->what) == 0;
+
+    leased->pull_failed = *err;
+    pthread_mutex_unlock(&leases->table);
+    if (!told) {
+        log_err(err);
+    }
 }
 
 static void set_stopped(struct leases *leases, const char *uuid)
@@ -74,6 +99,8 @@ static void set_stopped(struct leases *leases, const char *uuid)
         log_say(LOG_WARNING, "VM %s was stopped here, its lease is lost", uuid);
         leased->state = LEASE_FREE;
         leased->seen_at = leases->agent->now();
+        leased->pull_at = leased->pull_wait = 0;
+        leased->pull_failed = (struct err){0};
         lease_note_remove(leases, uuid);
     }
     pthread_mutex_unlock(&leases->table);
@@ -83,15 +110,16 @@ static void set_stopped(struct leases *leases, const char *uuid)
 void lease_guard_due(struct agent *agent)
 {
     struct leases *leases = agent->leases;
+    int64_t since = agent->now();
     char uuid[UUID_SIZE] = "";
 
-    while (next_lost(leases, uuid, uuid)) {
+    while (next_lost(leases, since, uuid)) {
         struct err err = {0};
 
         if (pull_plug(leases, uuid, &err)) {
             set_stopped(leases, uuid);
         } else {
-            log_err(&err);
+            set_stuck(leases, uuid, &err);
         }
     }
 }
@@ -201,7 +229,22 @@ static void judge(struct leases *leases, struct leased *leased, const struct sto
     }
 }
 
-static void look_one(struct leases *leases, struct leased *leased)
+/* Nobody's look at others may cost us what is ours. */
+static bool is_ours_due(struct leases *leases)
+{
+    int64_t now = leases->agent->now();
+    bool due = false;
+
+    pthread_mutex_lock(&leases->table);
+    for (const struct leased *leased = leases->list; leased; leased = leased->next) {
+        due = due || (leased->state == LEASE_HELD && now >= leased->renew_at);
+    }
+    pthread_mutex_unlock(&leases->table);
+    return due;
+}
+
+/* False: given up in the middle, for what is ours; nothing was learned. */
+static bool look_one(struct leases *leases, struct leased *leased)
 {
     AUTO(drop_free) char *name = lease_name(leased->uuid);
     AUTO(drop_json) json_t *record = NULL;
@@ -211,9 +254,12 @@ static void look_one(struct leases *leases, struct leased *leased)
 
     bool seen =
         lease_link(leases, &err) &&
-        lease_record_read(leases->backend, leases->store, leased->uuid, &record, &version, &err) &&
-        leases->backend->leases->look(leases->store, name, &lock, &err);
+        lease_record_read(leases->backend, leases->store, leased->uuid, &record, &version, &err);
 
+    if (seen && is_ours_due(leases)) {
+        return false;
+    }
+    seen = seen && leases->backend->leases->look(leases->store, name, &lock, &err);
     pthread_mutex_lock(&leases->table);
     leased->look_at = leases->agent->now() + 1000 * (int64_t)LEASE_LOOK;
     leases->suspect = leases->suspect || !seen;
@@ -227,6 +273,7 @@ static void look_one(struct leases *leases, struct leased *leased)
         judge(leases, leased, &lock);
     }
     pthread_mutex_unlock(&leases->table);
+    return true;
 }
 
 /* Every VM on the datastore that the keeper knows of. */
@@ -246,27 +293,53 @@ static void list_others(struct leases *leases)
     pthread_mutex_unlock(&agent->state);
 }
 
-/* Entries are never freed while the threads run, and new ones come in front. */
-void lease_renew_due(struct agent *agent)
+/* What is ours, as far as it is due. Entries are never freed while the threads run, and new ones
+ * come in front. */
+static void renew_ours(struct leases *leases)
 {
-    struct leases *leases = agent->leases;
-
-    list_others(leases);
     pthread_mutex_lock(&leases->table);
     struct leased *leased = leases->list;
     pthread_mutex_unlock(&leases->table);
     for (; leased; leased = leased->next) {
         pthread_mutex_lock(&leases->io);
         pthread_mutex_lock(&leases->table);
-        int64_t now = agent->now();
-        bool ours = leased->state == LEASE_HELD && now >= leased->renew_at;
-        bool others = leased->known && leased->state == LEASE_FREE && now >= leased->look_at;
+        bool due = leased->state == LEASE_HELD && leases->agent->now() >= leased->renew_at;
         pthread_mutex_unlock(&leases->table);
-        if (ours) {
+        if (due) {
             lease_renew(leases, leased);
-        } else if (others) {
-            look_one(leases, leased);
         }
+        pthread_mutex_unlock(&leases->io);
+    }
+}
+
+/* Of those that were due at `since`, who waits longest: so a slow datastore leaves nobody out. */
+static struct leased *next_others(struct leases *leases, int64_t since)
+{
+    struct leased *next = NULL;
+
+    pthread_mutex_lock(&leases->table);
+    for (struct leased *leased = leases->list; leased; leased = leased->next) {
+        if (leased->known && leased->state == LEASE_FREE && since >= leased->look_at &&
+            (!next || leased->look_at < next->look_at)) {
+            next = leased;
+        }
+    }
+    pthread_mutex_unlock(&leases->table);
+    return next;
+}
+
+void lease_renew_due(struct agent *agent)
+{
+    struct leases *leases = agent->leases;
+    int64_t since = agent->now();
+    struct leased *leased = NULL;
+    bool goes_on = true;
+
+    list_others(leases);
+    renew_ours(leases);
+    while (goes_on && !is_ours_due(leases) && (leased = next_others(leases, since))) {
+        pthread_mutex_lock(&leases->io);
+        goes_on = look_one(leases, leased);
         pthread_mutex_unlock(&leases->io);
     }
 }

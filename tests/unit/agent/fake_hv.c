@@ -157,7 +157,10 @@ static bool fake_start(struct hv *hv, const struct domain *domain, const struct 
 static bool fake_destroy(struct hv *hv, const char *uuid, struct err *err)
 {
     (void)hv;
-    (void)err;
+    fake_hv.pulls++;
+    if (fake_hv.stuck) {
+        return err_set(err, ERR_SYSTEM, "the process does not end");
+    }
     if (strcmp(fake_hv.uuid, uuid) == 0) {
         fake_hv.state = HV_ABSENT;
     }

@@ -152,6 +152,46 @@ static void a_host_that_cannot_renew_stops_its_vm_before_the_lease_runs_out(void
     assert_false(holds());
 }
 
+static void a_plug_that_cannot_be_pulled_is_tried_again_less_often(void **state)
+{
+    (void)state;
+    make_running();
+    fake_store.away = fake_hv.stuck = true;
+    world.now += LEASE_SECONDS * SECOND;
+    unsigned before = fake_hv.pulls;
+
+    for (int i = 0; i < 60 * 5; i++) {
+        world.now += SECOND / 5;
+        lease_guard_due(&world.agent);
+    }
+    assert_in_range(fake_hv.pulls - before, 60 / 5, 25);
+    fake_hv.stuck = false;
+    pass(6);
+    assert_int_equal(fake_hv.state, HV_ABSENT);
+}
+
+static void looking_at_others_costs_no_renewal(void **state)
+{
+    (void)state;
+    make_running();
+    for (int i = 0; i < 10; i++) {
+        AUTO(drop_free) char *label = text_make("other-%d", i);
+        AUTO(drop_free) char *home = text_make("home.%s", vm_uuid(label));
+        struct err err = {0};
+
+        assert_true(stores[0]->objects->write((struct store *)(void *)&fake_store, home, "{}", 2, 0,
+                                              NULL, &err));
+    }
+    struct err err = {0};
+
+    assert_true(vm_list_load(&world.agent, &err));
+    fake_leases.slow = 4 * SECOND;
+    pass(LEASE_SECONDS);
+    assert_true(holds());
+    assert_int_equal(fake_hv.state, HV_RUNNING);
+    assert_true(fake_leases.looks >= 10);
+}
+
 static void a_short_outage_costs_nothing(void **state)
 {
     (void)state;
@@ -479,6 +519,8 @@ int main(void)
         IT(a_stopped_vm_gives_its_lease_back),
         IT(a_removed_vm_leaves_no_lease),
         IT(a_host_that_cannot_renew_stops_its_vm_before_the_lease_runs_out),
+        IT(a_plug_that_cannot_be_pulled_is_tried_again_less_often),
+        IT(looking_at_others_costs_no_renewal),
         IT(a_short_outage_costs_nothing),
         IT(a_frozen_host_stops_its_vm_as_the_first_thing),
         IT(the_datastores_clock_set_forth_costs_nothing),

@@ -52,6 +52,8 @@ struct fake_leases {
     unsigned fences;               /* how often a host was fenced */
     char fenced[64];               /* the address that is, or "" */
     bool fence_away;               /* fencing fails */
+    unsigned looks;                /* at whoever holds it */
+    int64_t slow;                  /* milliseconds that pass with each look */
     char seen_at[64];              /* where the datastore sees us; "": at our address */
     char holder[STORE_MAX_HOLDER]; /* of the one lease there is */
     int64_t ends;                  /* by `now` */
@@ -64,6 +66,8 @@ struct fake_hv {
     char uuid[UUID_SIZE];
     enum hv_state state;
     unsigned starts;
+    unsigned pulls; /* how often a plug was to be pulled */
+    bool stuck;     /* and cannot be */
     size_t disks, read_only;
     /* Changing the images under it (fake_copies.c). */
     bool writes;          /* the guest writes all the time */
