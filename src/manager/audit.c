@@ -8,9 +8,10 @@
 #include "base/uuid.h"
 #include "manager/journal.h"
 
-/* An agent's ring has four times its largest answer. */
-#define ANSWERS_MAX 8u
-#define EVENTS_MAX  1024u
+/* An agent's largest answer (agent/audit.h), and two of them a round: what is left comes with the
+ * next one. A host that has more to say than any has does not keep the manager from the others. */
+#define EVENTS_MAX  512u
+#define ANSWERS_MAX 2u
 #define WORD_MAX    63u
 #define KEK_MAX     255u
 #define WHY_MAX     255u

@@ -45,6 +45,7 @@ static const char *const version_2[] = {
     "ALTER TABLE events ADD COLUMN kind TEXT NOT NULL DEFAULT 'cluster'",
     "ALTER TABLE events ADD COLUMN host TEXT",
     "CREATE INDEX events_by_kind ON events (kind, id)",
+    "CREATE INDEX events_by_host ON events (kind, host, id)",
     "CREATE TABLE audits (host TEXT PRIMARY KEY REFERENCES hosts(name) ON DELETE CASCADE,"
     " source TEXT NOT NULL, next INTEGER NOT NULL) STRICT",
     /* When a KEK was first seen. */

@@ -8,12 +8,14 @@
 #include "base/log.h"
 #include "base/text.h"
 
-static bool shorten(struct database *database, const char *kind, struct err *err)
+/* `host` NULL: those that the manager saw itself. */
+static bool shorten(struct database *database, const char *kind, const char *host, int max,
+                    struct err *err)
 {
     return database_do(database,
-                       "DELETE FROM events WHERE kind = ?1 AND id <= (SELECT id FROM events"
-                       " WHERE kind = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-                       VALUES(TEXT_VALUE(kind), INTEGER_VALUE(JOURNAL_MAX)), 2, err);
+                       "DELETE FROM events WHERE kind = ?1 AND host IS ?2 AND id <= (SELECT id FROM"
+                       " events WHERE kind = ?1 AND host IS ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3)",
+                       VALUES(TEXT_VALUE(kind), TEXT_VALUE(host), INTEGER_VALUE(max)), 3, err);
 }
 
 /* The same sentence about the same object, lately. */
@@ -52,7 +54,7 @@ static bool keep(struct database *database, const struct event *event, const cha
                        VALUES(TEXT_VALUE(event->severity), TEXT_VALUE(event->object),
                               TEXT_VALUE(event->name), TEXT_VALUE(event->actor), TEXT_VALUE(what)),
                        5, err) &&
-           shorten(database, "cluster", err);
+           shorten(database, "cluster", NULL, JOURNAL_MAX, err);
 }
 
 void journal_event(struct database *database, const struct event *event, const char *format, ...)
@@ -81,7 +83,7 @@ bool journal_use(struct database *database, const struct event *event, const cha
                               TEXT_VALUE(event->object), TEXT_VALUE(event->name), TEXT_VALUE(what),
                               TEXT_VALUE(host)),
                        6, err) &&
-           shorten(database, "key", err);
+           shorten(database, "key", host, JOURNAL_USES_MAX, err);
 }
 
 bool journal_task_begin(struct database *database, const struct task *task, int64_t *out_id,

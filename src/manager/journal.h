@@ -5,9 +5,12 @@
 
 #include "manager/database.h"
 
-/* Of each kind of event, and of tasks. A host that flaps every five seconds fills this in seven
+/* Of events of the cluster, and of tasks. A host that flaps every five seconds fills this in seven
  * hours; a quiet cluster in years. */
 #define JOURNAL_MAX 5000
+/* Of the uses of keys that one host told of: it pushes out its own alone. With a thousand hosts
+ * some 200 MiB. */
+#define JOURNAL_USES_MAX 500
 /* An event is one line of so many bytes. */
 #define JOURNAL_WHAT 512u
 /* What one answer carries. */

@@ -47,7 +47,7 @@ bool manager_open(const struct manager_conf *conf, struct manager **out, struct 
     if (!watch_start(&watch, &manager->watch, err)) {
         return false;
     }
-    manager->rotate = rotate_new(manager->database, manager->watch);
+    manager->rotate = rotate_new(manager->database, manager->watch, conf->rotate);
     if (!serve(manager, conf, err)) {
         return false;
     }

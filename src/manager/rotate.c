@@ -2,6 +2,7 @@
 #include "manager/rotate.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -13,6 +14,8 @@
 struct rotate {
     struct database *database;
     struct watch *watch;
+    unsigned seconds; /* for all of one */
+    atomic_bool over; /* the manager stops */
     pthread_mutex_t lock;
     bool runs, started; /* at work; `thread` is to be joined */
     pthread_t thread;
@@ -25,12 +28,13 @@ struct rotate {
     struct err failure;
 };
 
-struct rotate *rotate_new(struct database *database, struct watch *watch)
+struct rotate *rotate_new(struct database *database, struct watch *watch, unsigned seconds)
 {
     struct rotate *rotate = text_room(1, sizeof(*rotate));
 
     rotate->database = database;
     rotate->watch = watch;
+    rotate->seconds = seconds ? seconds : ROTATE_SECONDS;
     pthread_mutex_init(&rotate->lock, NULL);
     return rotate;
 }
@@ -49,6 +53,7 @@ static void clear(struct rotate *rotate)
 void rotate_free(struct rotate *rotate)
 {
     if (rotate) {
+        rotate->over = true;
         if (rotate->started) {
             pthread_join(rotate->thread, NULL);
         }
@@ -64,7 +69,9 @@ static bool hear(void *context, const json_t *line, struct err *err)
     struct rotate *rotate = context;
     const char *event = json_string_or(line, "event", "");
 
-    (void)err;
+    if (rotate->over) {
+        return err_set(err, ERR_AWAY, "the manager was stopped meanwhile");
+    }
     if (strcmp(event, "progress") == 0) {
         json_int_t percent = json_integer_value(json_object_get(line, "percent"));
 
@@ -92,8 +99,11 @@ static bool hear(void *context, const json_t *line, struct err *err)
 static bool ask(struct rotate *rotate, struct err *err)
 {
     AUTO(drop_client) struct client *client = NULL;
-    const struct client_call call = {
-        .method = "POST", .path = "/v1/key/rotate", .line = hear, .line_context = rotate};
+    const struct client_call call = {.method = "POST",
+                                     .path = "/v1/key/rotate",
+                                     .line = hear,
+                                     .line_context = rotate,
+                                     .seconds = rotate->seconds};
 
     if (!watch_reach(rotate->watch, rotate->host, &client, err) ||
         !client_ask(client, &call, NULL, err)) {

@@ -12,9 +12,14 @@
 
 struct rotate;
 
-/* Both are borrowed. */
-struct rotate *rotate_new(struct database *database, struct watch *watch);
-/* Waits for the one that runs. */
+/* A host rewraps a header in a second; a hundred VMs through a slow TPM or key server take minutes.
+ * What takes longer is a host that keeps the manager waiting. */
+#define ROTATE_SECONDS (15u * 60u)
+
+/* Both are borrowed. `seconds`: for all of a rotation, 0: ROTATE_SECONDS. */
+struct rotate *rotate_new(struct database *database, struct watch *watch, unsigned seconds);
+/* One that runs is waited for no longer than its host's next line, or than client.h takes silence
+ * for; its task has failed. The host goes on by itself. */
 void rotate_free(struct rotate *rotate);
 DROP(rotate, struct rotate *, rotate_free);
 

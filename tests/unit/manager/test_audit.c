@@ -159,7 +159,7 @@ static void uses_do_not_push_out_what_else_happened(void **state)
     (void)state;
     assert_true(before > 0);
     assert_done(database_begin(database, &err), &err);
-    for (unsigned i = 0; i < JOURNAL_MAX + 10; i++) {
+    for (unsigned i = 0; i < JOURNAL_USES_MAX + 10; i++) {
         assert_done(journal_use(database, &event, "h1", "now", "used", &err), &err);
     }
     assert_done(database_rows(database, "SELECT count(*) AS n FROM events WHERE kind = 'key'", NULL,
@@ -167,11 +167,48 @@ static void uses_do_not_push_out_what_else_happened(void **state)
                 &err);
     assert_done(database_end(database, true, &err), &err);
     assert_int_equal(json_integer_value(json_object_get(json_array_get(rows, 0), "n")),
-                     JOURNAL_MAX);
+                     JOURNAL_USES_MAX);
     AUTO(drop_json) json_t *answer = NULL;
 
     assert_done(api("GET", "events?kind=cluster", NULL, &answer, &err), &err);
     assert_true(json_array_size(json_object_get(answer, "items")) > 0);
+}
+
+static void a_host_pushes_out_no_other_hosts_uses_of_keys(void **state)
+{
+    struct database *database = world.manager->database;
+    const struct event event = {"info", "key-providers", "native", NULL};
+    AUTO(drop_json) json_t *rows = NULL;
+    struct err err = {0};
+
+    (void)state;
+    assert_done(database_begin(database, &err), &err);
+    assert_done(journal_use(database, &event, "h2", "now", "the one use", &err), &err);
+    for (unsigned i = 0; i < JOURNAL_MAX + 10; i++) {
+        assert_done(journal_use(database, &event, "h1", "now", "used", &err), &err);
+    }
+    assert_done(database_end(database, true, &err), &err);
+    assert_done(
+        database_rows(database, "SELECT what FROM events WHERE host = 'h2'", NULL, 0, &rows, &err),
+        &err);
+    assert_int_equal(json_array_size(rows), 1);
+}
+
+static void more_than_an_agent_answers_at_once_is_refused(void **state)
+{
+    AUTO(drop_json) json_t *answer = json_of(AUDIT(OTHER, USE("1", "k1", "done")));
+    json_t *events = json_object_get(answer, "events");
+    const json_t *one = json_array_get(events, 0);
+    bool more = false;
+    struct err err = {0};
+
+    (void)state;
+    json_object_set_new(answer, "next", json_integer(600));
+    while (json_array_size(events) <= 512) {
+        json_array_append_new(events, json_deep_copy(one));
+    }
+    assert_false(audit_keep(world.manager->database, "h1", NULL, answer, &more, &err));
+    assert_int_equal(err.kind, ERR_INPUT);
 }
 
 int main(void)
@@ -184,6 +221,8 @@ int main(void)
         cmocka_unit_test(nonsense_keeps_nothing),
         cmocka_unit_test(what_is_lost_is_said_and_what_a_host_says_is_one_line),
         cmocka_unit_test(uses_do_not_push_out_what_else_happened),
+        cmocka_unit_test(a_host_pushes_out_no_other_hosts_uses_of_keys),
+        cmocka_unit_test(more_than_an_agent_answers_at_once_is_refused),
     };
 
     return cmocka_run_group_tests(tests, begin, world_end);

@@ -157,6 +157,7 @@ static void an_older_database_is_brought_to_this_version_with_all_that_is_in_it(
 {
     static const char *const back[] = {
         "DROP INDEX events_by_kind",
+        "DROP INDEX events_by_host",
         "ALTER TABLE events DROP COLUMN kind",
         "ALTER TABLE events DROP COLUMN host",
         "DROP TABLE audits",

@@ -48,6 +48,17 @@ static void breaks_off(struct request *request)
     lines(request, all);
 }
 
+/* Never silent, never at its end. */
+static void drips(struct request *request)
+{
+    AUTO(drop_json)
+    json_t *line = json_of("{'event': 'progress', 'percent': 1, 'what': 'a little more'}");
+
+    while (!go_on && reply_line(request, line)) {
+        usleep(50000);
+    }
+}
+
 static void refuses(struct request *request)
 {
     struct err err = {0};
@@ -201,6 +212,48 @@ static void a_task_that_a_restart_cut_off_has_failed(void **state)
     assert_non_null(strstr(json_string_or(left, "error", ""), "started again"));
 }
 
+static void a_host_that_drips_progress_for_ever_ends_at_the_deadline(void **state)
+{
+    (void)state;
+    go_on = false;
+    world.rotate = drips;
+    manager_end();
+    world.rotate_seconds = 2;
+    manager_begin();
+    json_decref(item_when("key-providers/native", "kek", "k1"));
+    AUTO(drop_free) char *path = rotate();
+    AUTO(drop_json) json_t *failed = item_when(path, "state", "failed");
+
+    if (!strstr(json_string_or(failed, "error", ""), "timed out after 2000")) {
+        fail_msg("%s", json_string_or(failed, "error", ""));
+    }
+    go_on = true;
+    manager_end();
+    world.rotate_seconds = 0;
+    manager_begin();
+    json_decref(item_when("key-providers/native", "kek", "k1"));
+}
+
+static void a_manager_that_stops_does_not_wait_for_such_a_host(void **state)
+{
+    (void)state;
+    go_on = false;
+    world.rotate = drips;
+    AUTO(drop_free) char *path = rotate();
+
+    json_decref(item_when(path, "doing", "a little more"));
+    time_t began = time(NULL);
+
+    manager_end();
+    assert_true(time(NULL) - began < 60);
+    go_on = true;
+    manager_begin();
+    AUTO(drop_json) json_t *failed = item_when(path, "state", "failed");
+
+    assert_non_null(strstr(json_string_or(failed, "error", ""), "stopped meanwhile"));
+    json_decref(item_when("key-providers/native", "kek", "k1"));
+}
+
 /* The API says what plan/health finds: here a host whose provider fails, and an old envelope. */
 static void health_is_what_the_hosts_say(void **state)
 {
@@ -262,6 +315,8 @@ int main(void)
         cmocka_unit_test(who_is_not_signed_in_rotates_nothing),
         cmocka_unit_test(nothing_in_the_api_gives_a_key_away),
         cmocka_unit_test(a_task_that_a_restart_cut_off_has_failed),
+        cmocka_unit_test(a_host_that_drips_progress_for_ever_ends_at_the_deadline),
+        cmocka_unit_test(a_manager_that_stops_does_not_wait_for_such_a_host),
         cmocka_unit_test(health_is_what_the_hosts_say),
         cmocka_unit_test(a_cluster_that_is_well_is_ok),
     };

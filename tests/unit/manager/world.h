@@ -24,6 +24,7 @@ static struct {
     json_t *audit;  /* what it says of uses of keys; NULL: that it is busy */
     /* What it does when asked to rotate, with the lines sent by the test. */
     void (*rotate)(struct request *request);
+    unsigned rotate_seconds; /* 0: as usual */
 } world = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 __attribute__((unused)) static void agent_answer(struct request *request, void *context)
@@ -121,7 +122,8 @@ __attribute__((unused)) static void manager_begin(void)
                                       .data = world.data,
                                       .address = "127.0.0.1",
                                       .agent_port = server_port(world.agent),
-                                      .seconds = 1};
+                                      .seconds = 1,
+                                      .rotate = world.rotate_seconds};
     struct err err = {0};
 
     assert_done(manager_open(&conf, &world.manager, &err), &err);
