@@ -163,7 +163,45 @@ static enum jwe_alg alg_of(enum way way)
     return way == WAY_SERVER_GCM ? JWE_A256GCMKW : JWE_A256KW;
 }
 
-/* What the server says it can is believed when it did it. */
+/* `wrapped` with a bit of it changed at `at`, one of its own arrays. */
+static bool refuses_change(struct kmip *kmip, const char *object, struct jwe_wrapped *wrapped,
+                           unsigned char *at, struct err *err)
+{
+    AUTO(drop_secret) struct secret *out = NULL;
+    struct err why = {0};
+
+    *at ^= 1;
+    bool opened = kmipobject_decrypt(kmip->server, object, wrapped, &out, &why);
+
+    *at ^= 1;
+    if (opened) {
+        return err_set(err, ERR_CLASH, "the key server decrypts what was changed");
+    }
+    if (why.kind == ERR_AWAY) {
+        *err = why;
+    }
+    return why.kind != ERR_AWAY;
+}
+
+/* One that knows nothing secret gives the same again for another nonce, or cannot tell what was
+ * changed. */
+static bool is_wrapped(struct kmip *kmip, const char *object, const struct secret *key,
+                       struct jwe_wrapped *wrapped, struct err *err)
+{
+    struct jwe_wrapped again;
+
+    if (!refuses_change(kmip, object, wrapped, &wrapped->bytes[0], err)) {
+        return false;
+    }
+    return wrapped->alg == JWE_A256KW ||
+           (refuses_change(kmip, object, wrapped, &wrapped->tag[0], err) &&
+            kmipobject_encrypt(kmip->server, object, wrapped->alg, key, &again, err) &&
+            (memcmp(again.bytes, wrapped->bytes, wrapped->size) != 0 ||
+             err_set(err, ERR_CLASH, "the key server encrypts the same twice to the same")));
+}
+
+/* What the server says it can is believed when it did it. That it does it with the KEK and with no
+ * other key, it alone knows. */
 static bool server_proves(struct kmip *kmip, const char *object, enum jwe_alg alg, struct err *err)
 {
     AUTO(drop_secret) struct secret *key = NULL, *back = NULL;
@@ -173,7 +211,8 @@ static bool server_proves(struct kmip *kmip, const char *object, enum jwe_alg al
            kmipobject_encrypt(kmip->server, object, alg, key, &wrapped, err) &&
            kmipobject_decrypt(kmip->server, object, &wrapped, &back, err) &&
            (secret_equal(key, back) ||
-            err_set(err, ERR_CLASH, "the key server decrypts to something else"));
+            err_set(err, ERR_CLASH, "the key server decrypts to something else")) &&
+           is_wrapped(kmip, object, key, &wrapped, err);
 }
 
 /* Away is no answer: who does not answer now may still be able to. */

@@ -209,6 +209,29 @@ static bool version_suits(struct kmipserver *server, enum jwe_alg alg, struct er
             err_set(err, ERR_CLASH, "AES-GCM at the key server needs KMIP 1.4"));
 }
 
+/* So many bytes of a key in a row are no chance: one in 2^58 for all places together. */
+#define SEEN_SIZE 8u
+
+static bool shows(const unsigned char *bytes, size_t size, const struct secret *key)
+{
+    for (size_t at = 0; at + SEEN_SIZE <= secret_size(key); at += SEEN_SIZE) {
+        if (memmem(bytes, size, secret_look(key) + at, SEEN_SIZE)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What comes back goes into an envelope for everybody to read. */
+static bool hides(const struct jwe_wrapped *made, const struct secret *key, struct err *err)
+{
+    if (!shows(made->bytes, made->size, key) && !shows(made->tag, sizeof(made->tag), key)) {
+        return true;
+    }
+    err_set(err, ERR_CLASH, "the key server gives back in clear what it was to encrypt");
+    return err_mend(err, "it encrypts nothing: do not trust it with keys");
+}
+
 bool kmipobject_encrypt(struct kmipserver *server, const char *id, enum jwe_alg alg,
                         const struct secret *content_key, struct jwe_wrapped *out, struct err *err)
 {
@@ -231,7 +254,8 @@ bool kmipobject_encrypt(struct kmipserver *server, const char *id, enum jwe_alg 
     if (!ask_about(server, &call, id, &message, &payload, err) ||
         !take_bytes(&payload, KMIP_DATA, "wrapped key", made.size, made.bytes, err) ||
         (gcm && !take_bytes(&payload, KMIP_AEAD_TAG, "authentication tag", sizeof(made.tag),
-                            made.tag, err))) {
+                            made.tag, err)) ||
+        !hides(&made, content_key, err)) {
         return false;
     }
     *out = made;

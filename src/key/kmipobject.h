@@ -28,8 +28,8 @@ bool kmipobject_is_active(struct kmipserver *server, const char *id, struct err 
 /* The key itself, into locked memory. */
 bool kmipobject_get(struct kmipserver *server, const char *id, struct secret **out,
                     struct err *err);
-/* Wraps and unwraps at the server. ERR_CLASH: it does not do it this way; ERR_CLASH also for what
- * this object does not decrypt. */
+/* Wraps and unwraps at the server. ERR_CLASH: it does not do it this way, or its answer shows part
+ * of the content key; ERR_CLASH also for what this object does not decrypt. */
 bool kmipobject_encrypt(struct kmipserver *server, const char *id, enum jwe_alg alg,
                         const struct secret *content_key, struct jwe_wrapped *out, struct err *err);
 bool kmipobject_decrypt(struct kmipserver *server, const char *id,

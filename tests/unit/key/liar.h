@@ -9,6 +9,8 @@
 #include "key/kmipcall.h"
 #include "pykmip.h"
 
+#define LIAR_CRYPTO_FAILURE 0x0a
+
 enum lie {
     LIE_NONE,
     LIE_LENGTH_4G,
@@ -33,6 +35,10 @@ enum lie {
     LIE_NO_STATE,    /* an answer without the state */
     LIE_LONG_WRAP,   /* a wrapped or unwrapped key of another size */
     LIE_OTHER_PLAIN, /* decrypts to another key */
+    LIE_ECHO,        /* gives back as it is what it is to encrypt or decrypt */
+    LIE_ECHO_PART,   /* encrypts all but a part */
+    LIE_NO_TAG,      /* decrypts without a look at the tag */
+    LIE_SAME,        /* encrypts the same twice to the same */
 };
 
 static struct {
@@ -47,7 +53,7 @@ static struct {
     uint32_t without;            /* an operation that it does not have */
     enum lie lie;
     size_t cut;
-    unsigned char data[48]; /* of the last Encrypt or Decrypt */
+    unsigned char data[48], iv[12], tag[16]; /* of the last Encrypt or Decrypt */
     volatile bool over;
 } liar;
 
@@ -75,18 +81,43 @@ static inline void liar_key(struct ttlv_writer *writer)
     ttlv_put_end(writer);
 }
 
-/* "Encrypts" by changing each bit: nobody here looks closer. */
+/* Of what was encrypted and its nonce: any change of a bit is seen. */
+static inline void liar_tag(const unsigned char *cipher, unsigned char tag[16])
+{
+    memset(tag, 0x77, 16);
+    for (size_t i = 0; i < 32; i++) {
+        tag[i % 16] ^= (unsigned char)(cipher[i] + i);
+    }
+    for (size_t i = 0; i < sizeof(liar.iv); i++) {
+        tag[i] ^= liar.iv[i];
+    }
+}
+
+/* To be decrypted, and it does not fit its tag. */
+static inline bool liar_refuses(uint32_t operation)
+{
+    unsigned char tag[16];
+
+    liar_tag(liar.data, tag);
+    return operation == KMIP_DECRYPT && liar.lie != LIE_NO_TAG && liar.lie != LIE_ECHO &&
+           memcmp(tag, liar.tag, sizeof(tag)) != 0;
+}
+
+/* "Encrypts" by changing each bit, by the nonce too: nobody here looks closer. */
 static inline void liar_crypt(struct ttlv_writer *writer, uint32_t operation)
 {
-    static const unsigned char tag[16] = {1};
-    unsigned char out[48];
+    unsigned char out[48], tag[16];
     size_t size = liar.lie == LIE_LONG_WRAP ? 40 : 32;
 
     for (size_t i = 0; i < sizeof(out); i++) {
-        out[i] = liar.data[i] ^ 0xff ^ (liar.lie == LIE_OTHER_PLAIN);
+        unsigned char key = liar.lie == LIE_SAME ? 0xff : 0xff ^ liar.iv[i % sizeof(liar.iv)];
+
+        key = liar.lie == LIE_ECHO || (liar.lie == LIE_ECHO_PART && i >= 16) ? 0 : key;
+        out[i] = liar.data[i] ^ key ^ (liar.lie == LIE_OTHER_PLAIN);
     }
     ttlv_put_bytes(writer, KMIP_DATA, span_of(out, size));
     if (operation == KMIP_ENCRYPT) {
+        liar_tag(out, tag);
         ttlv_put_bytes(writer, KMIP_AEAD_TAG, span_of(tag, sizeof(tag)));
     }
 }
@@ -171,8 +202,15 @@ static inline size_t liar_message(uint32_t operation, unsigned char *bytes, size
     ttlv_put_begin(&writer, KMIP_BATCH_ITEM);
     ttlv_put_enum(&writer, KMIP_OPERATION,
                   lies && liar.lie == LIE_OTHER_OPERATION ? KMIP_CREATE : operation);
-    ttlv_put_enum(&writer, KMIP_RESULT_STATUS, lies && liar.lie == LIE_PENDING ? 2 : 0);
-    if (!lies || liar.lie != LIE_NO_PAYLOAD) {
+    bool refuses = liar.encrypts && liar_refuses(operation);
+
+    ttlv_put_enum(&writer, KMIP_RESULT_STATUS,
+                  refuses                           ? 1
+                  : lies && liar.lie == LIE_PENDING ? 2
+                                                    : 0);
+    if (refuses) {
+        ttlv_put_enum(&writer, KMIP_RESULT_REASON, LIAR_CRYPTO_FAILURE);
+    } else if (!lies || liar.lie != LIE_NO_PAYLOAD) {
         ttlv_put_begin(&writer, KMIP_RESPONSE_PAYLOAD);
         if (lies && liar.lie == LIE_DEEP) {
             while (writer.depth < TTLV_MAX_DEPTH) {
@@ -240,18 +278,29 @@ static inline bool liar_answer(SSL *ssl, uint32_t operation)
         break;
     }
     liar_send(ssl, bytes, size);
-    return liar.lie == LIE_NONE;
+    return liar.lie == LIE_NONE || liar.lie >= LIE_ECHO;
+}
+
+static inline void liar_take(const struct ttlv *payload, enum kmip_tag tag, unsigned char *to,
+                             size_t room)
+{
+    struct ttlv item;
+
+    memset(to, 0, room);
+    if (ttlv_find(payload, tag, TTLV_BYTES, &item) && item.length <= room) {
+        memcpy(to, item.value, item.length);
+    }
 }
 
 /* What is to be encrypted or decrypted; key wrap is what this server does not have. */
 static inline void liar_note(const struct ttlv *item)
 {
-    struct ttlv payload, data;
+    struct ttlv payload;
 
-    if (ttlv_find(item, KMIP_REQUEST_PAYLOAD, TTLV_STRUCTURE, &payload) &&
-        ttlv_find(&payload, KMIP_DATA, TTLV_BYTES, &data) && data.length <= sizeof(liar.data)) {
-        memset(liar.data, 0, sizeof(liar.data));
-        memcpy(liar.data, data.value, data.length);
+    if (ttlv_find(item, KMIP_REQUEST_PAYLOAD, TTLV_STRUCTURE, &payload)) {
+        liar_take(&payload, KMIP_DATA, liar.data, sizeof(liar.data));
+        liar_take(&payload, KMIP_IV_COUNTER_NONCE, liar.iv, sizeof(liar.iv));
+        liar_take(&payload, KMIP_AEAD_TAG, liar.tag, sizeof(liar.tag));
     }
 }
 

@@ -284,12 +284,68 @@ static void a_server_without_an_operation_is_not_asked_for_it(void **state)
     assert_true(unwrap(&err));
 }
 
+/* T10: the content key of an envelope would lie there for everybody to read. */
+static void a_server_that_does_not_really_encrypt_wraps_no_key(void **state)
+{
+    static const struct {
+        enum lie lie;
+        const char *said;
+    } cases[] = {
+        {LIE_ECHO, "in clear"},
+        {LIE_ECHO_PART, "in clear"},
+        {LIE_NO_TAG, "decrypts what was changed"},
+        {LIE_SAME, "twice to the same"},
+    };
+    AUTO(drop_secret) struct secret *vm_key = NULL;
+    struct err err = {0};
+
+    (void)state;
+    if (!liar.encrypts) {
+        return;
+    }
+    assert_true(secret_random(32, &vm_key, &err));
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        AUTO(drop_envelope) struct envelope *made = NULL;
+
+        liar.lie = cases[i].lie;
+        key_close(key); /* what a server can is proven once an opening */
+        key = opened();
+        assert_false(key_wrap(key, &expected, vm_key, &made, &err));
+        assert_int_equal(err.kind, ERR_CLASH);
+        if (!strstr(err.what, cases[i].said)) {
+            fail_msg("lie %d: %s", (int)cases[i].lie, err.what);
+        }
+    }
+}
+
+static void a_server_that_turns_to_giving_it_back_in_clear_is_refused(void **state)
+{
+    AUTO(drop_envelope) struct envelope *good = NULL, *bad = NULL;
+    AUTO(drop_secret) struct secret *vm_key = NULL;
+    struct err err = {0};
+
+    (void)state;
+    if (!liar.encrypts) {
+        return;
+    }
+    key_close(key);
+    key = opened();
+    assert_true(secret_random(32, &vm_key, &err));
+    assert_true(key_wrap(key, &expected, vm_key, &good, &err));
+    liar.lie = LIE_ECHO;
+    assert_false(key_wrap(key, &expected, vm_key, &bad, &err));
+    assert_int_equal(err.kind, ERR_CLASH);
+    assert_non_null(strstr(err.what, "in clear"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, honest)
     const struct CMUnitTest tests[] = {
         TEST(an_honest_answer_opens_it),
         TEST(no_lie_is_believed_and_the_next_truth_is),
+        TEST(a_server_that_does_not_really_encrypt_wraps_no_key),
+        TEST(a_server_that_turns_to_giving_it_back_in_clear_is_refused),
         TEST(each_state_of_a_kek_has_its_own_message),
         TEST(a_server_without_an_operation_is_not_asked_for_it),
         TEST(an_answer_cut_short_is_away),
