@@ -126,6 +126,35 @@ static bool write_home(struct vm *vm, uint64_t expect, struct err *err)
     return true;
 }
 
+static bool generation_of(const char *text, int64_t *out, struct err *err)
+{
+    AUTO(drop_envelope) struct envelope *envelope = NULL;
+
+    if (!envelope_read(text, strlen(text), &envelope, err)) {
+        return false;
+    }
+    *out = envelope_about(envelope)->generation;
+    return true;
+}
+
+/* Another host may have wrapped the same VM key anew, where the recovery key opened it: what is
+ * newer stays, whoever made it. */
+static bool keep_newer(struct vm *vm, struct chest_about *stored, struct err *err)
+{
+    int64_t here = 0, there = 0;
+
+    if (!generation_of(vm->envelope, &here, err) || !generation_of(stored->envelope, &there, err)) {
+        return false;
+    }
+    if (there > here) {
+        free(vm->envelope);
+        free(vm->recovery);
+        vm->envelope = TAKE(stored->envelope);
+        vm->recovery = TAKE(stored->recovery);
+    }
+    return true;
+}
+
 /* A write whose answer was lost may have landed: then the home is newer than we know, by our own
  * hand. Another host's would name that host. What we know of it is brought up to date. */
 static bool is_our_own(struct vm *vm, struct err *err)
@@ -155,6 +184,9 @@ static bool is_our_own(struct vm *vm, struct err *err)
 
     if (strcmp(host, vm->agent->host.name) != 0) {
         return err_set(err, ERR_CLASH, "host '%s' stored it", host);
+    }
+    if (!keep_newer(vm, &about, err)) {
+        return false;
     }
     vm->version = version;
     vm->generation = about.generation;
@@ -364,17 +396,6 @@ bool home_prove(struct vm *vm, bool *out_encrypted, struct err *err)
 
 /* ---- another key ---- */
 
-static bool generation_of(const struct vm *vm, int64_t *out, struct err *err)
-{
-    AUTO(drop_envelope) struct envelope *envelope = NULL;
-
-    if (!envelope_read(vm->envelope, strlen(vm->envelope), &envelope, err)) {
-        return false;
-    }
-    *out = envelope_about(envelope)->generation;
-    return true;
-}
-
 bool home_renew(struct vm *vm, struct vm *next, struct err *err)
 {
     int64_t generation = 0;
@@ -382,7 +403,7 @@ bool home_renew(struct vm *vm, struct vm *next, struct err *err)
     next->agent = vm->agent;
     memcpy(next->uuid, vm->uuid, UUID_SIZE);
     next->config = json_deep_copy(vm->config);
-    return generation_of(vm, &generation, err) && vm_tpm(vm, &next->tpm, err) &&
+    return generation_of(vm->envelope, &generation, err) && vm_tpm(vm, &next->tpm, err) &&
            secret_random(VM_KEY_SIZE, &next->key, err) &&
            home_wrap(next, generation + 1, &next->envelope, err) &&
            home_wrap_recovery(next, generation + 1, &next->recovery, err);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent/home.h"
 #include "agent/notice.h"
 #include "base/secret_open.h"
 
@@ -16,13 +17,36 @@ static bool take_password(const struct secret *body, size_t length, struct secre
     return true;
 }
 
+/* Of a VM whose host was away when the recovery key was renewed. */
+static bool is_named(struct agent *agent, const char *id)
+{
+    struct err ignored = {0};
+
+    if (agent->host.store_type) {
+        (void)vm_list_load(agent, &ignored);
+    }
+    for (const struct vm *vm = agent->vms; vm; vm = vm->next) {
+        AUTO(drop_chest_about) struct chest_about about = {0};
+
+        if (home_look(vm, &about, &ignored)) {
+            AUTO(drop_json) json_t *named = notice_id_of(about.recovery);
+
+            if (json_is_string(named) && strcmp(json_string_value(named), id) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* The notice may be out of reach: then the envelopes themselves tell an older key. */
 static bool is_due(struct agent *agent, const char *id, struct err *err)
 {
     AUTO(drop_recovery) struct recovery *notice = NULL;
     struct err ignored = {0};
 
-    if (notice_read(agent, &notice, &ignored) && notice && strcmp(notice->id, id) != 0) {
+    if (notice_read(agent, &notice, &ignored) && notice && strcmp(notice->id, id) != 0 &&
+        !is_named(agent, id)) {
         err_set(err, ERR_CLASH, "the file is of %s, but %s is due", id, notice->id);
         return err_mend(err, "take the file that was fetched last (%s)", notice->fetched);
     }

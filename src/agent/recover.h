@@ -10,7 +10,7 @@
 
 /* `body`: a line with the password, then the file's text; under `work`. `*out_recovery`: it was the
  * recovery key. ERR_DENIED: wrong password; ERR_CLASH: another provider's keys are here, the file
- * is another cluster's, or of an older recovery key. */
+ * is another cluster's, or of an older recovery key that no VM is wrapped for any more. */
 bool recover_keys(struct agent *agent, const struct secret *body, bool *out_recovery,
                   struct err *err);
 /* What key.recover put aside is wiped. */

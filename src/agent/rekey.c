@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/rekey.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/provider.h"
@@ -15,6 +17,21 @@ static bool same_provider(const struct host_provider *a, const struct host_provi
 bool rekey_is_open(const struct agent *agent)
 {
     return agent->host.old.kek != NULL;
+}
+
+/* Its secrets go one after the other: by another name first, so that a kill in between leaves no
+ * half of it that would have to be opened. What has such a name goes with provider.remove too. */
+static bool destroy(const char *folder, struct err *err)
+{
+    AUTO(drop_free) char *gone = text_make("%s.lost-gone", folder);
+
+    if (!native_destroy(gone, err)) {
+        return false;
+    }
+    if (file_exists(folder) && rename(folder, gone) != 0) {
+        return err_errno(err, errno, "put '%s' aside", folder);
+    }
+    return native_destroy(gone, err);
 }
 
 static bool is_move(const struct host *host, const struct host_provider *other)
@@ -51,18 +68,27 @@ static bool forget_intent(struct agent *agent, struct err *err)
 }
 
 /* Asking for it by its label gives it, or makes it for the moment. */
-static bool give_up(struct agent *agent, struct err *err)
+static bool retire_next(struct agent *agent, bool move, struct err *err)
 {
     struct host *host = &agent->host;
     AUTO(drop_provider) struct provider other = {0};
     AUTO(drop_free) char *kek = NULL;
     struct key *key = NULL;
+
+    return (move ? provider_open(agent, &host->next, &other, &key, err)
+                 : agent_key(agent, &key, err)) &&
+           key_kek_make(key, host->next_label, &kek, err) && key_kek_retire(key, kek, err);
+}
+
+/* The folder was there before the intent was: it is gone where an earlier try came this far. */
+static bool give_up(struct agent *agent, struct err *err)
+{
+    struct host *host = &agent->host;
+    AUTO(drop_free) char *folder = provider_path(agent, &host->next);
     bool move = is_move(host, &host->next);
 
-    if (!(move ? provider_open(agent, &host->next, &other, &key, err)
-               : agent_key(agent, &key, err)) ||
-        !key_kek_make(key, host->next_label, &kek, err) || !key_kek_retire(key, kek, err) ||
-        (move && !native_destroy(other.folder, err))) {
+    if ((!(move && !file_exists(folder)) && !retire_next(agent, move, err)) ||
+        (move && !destroy(folder, err))) {
         err_add(err, "give up the move to key provider '%s' that was begun", host->next.name);
         return err_mend(err, "finish it with its own blueprint, or try again when it answers");
     }
@@ -162,8 +188,7 @@ bool rekey_end(struct agent *agent, struct err *err)
     if (!rekey_is_open(agent)) {
         return true;
     }
-    if (!retire(agent, &host->old, move, err) ||
-        (move && !native_destroy(agent->old.folder, err))) {
+    if (!retire(agent, &host->old, move, err) || (move && !destroy(agent->old.folder, err))) {
         return false;
     }
     struct host_provider gone = {0};

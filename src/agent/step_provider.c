@@ -139,13 +139,15 @@ bool step_provider_request(struct agent *agent, struct making *making, struct er
     return true;
 }
 
-/* At an external provider the KEK would outlive the cluster that it belonged to. */
+/* At an external provider the KEK would outlive the cluster that it belonged to. One whose folder
+ * is gone was retired before it went (agent/rekey.c). */
 static bool retire_kek(struct agent *agent, const struct host_provider *host, struct err *err)
 {
     const struct envelope_about about = {.provider = host->name, .type = host->type};
     struct key *key = NULL;
 
-    if (!host->kek || strcmp(host->type, "native") == 0) {
+    if (!host->kek || strcmp(host->type, "native") == 0 ||
+        (host == &agent->host.old && !file_exists(agent->old.folder))) {
         return true;
     }
     if (!agent_key_for(agent, &about, &key, err) || !key_kek_retire(key, host->kek, err)) {

@@ -3,6 +3,7 @@
 #include "world.h"
 
 #include "agent/ca.h"
+#include "agent/home.h"
 #include "agent/notice.h"
 #include "agent/recover.h"
 #include "agent/rewrap.h"
@@ -179,6 +180,25 @@ static void a_file_of_an_older_recovery_key_is_a_clash_that_names_both(void **st
     struct err err = {0};
 
     (void)state;
+    assert_true(step_do("recovery.follow", json_object()));
+    assert_false(recover_keys(&world.agent, kept, &recovery, &err));
+    assert_int_equal(err.kind, ERR_CLASH);
+    assert_true(recover_keys(&world.agent, newer, &recovery, &err));
+}
+
+/* Its host was away when the recovery key was renewed. */
+static void a_file_of_an_older_recovery_key_is_taken_while_a_vm_needs_it(void **state)
+{
+    AUTO(drop_secret) struct secret *newer = NULL;
+    bool recovery = false;
+    struct err err = {0};
+
+    (void)state;
+    newer = file_for_the_user();
+    assert_true(recover_keys(&world.agent, kept, &recovery, &err));
+    assert_true(recovery);
+    assert_int_equal(err.kind, ERR_NONE);
+    assert_true(step_do("recovery.follow", json_object()));
     assert_false(recover_keys(&world.agent, kept, &recovery, &err));
     assert_int_equal(err.kind, ERR_CLASH);
     assert_true(recover_keys(&world.agent, newer, &recovery, &err));
@@ -224,6 +244,59 @@ static void envelopes_follow_a_renewed_key_while_the_vm_stays_open(void **state)
     assert_true(recover_keys(&world.agent, newer, &recovery, &err));
     assert_true(step_do("key.recover", provider_params()));
     assert_true(all_opens());
+}
+
+/* The same key wrapped anew at this generation, and stored. */
+static void wrap_elsewhere(struct vm *vm, int64_t generation)
+{
+    struct err err = {0};
+
+    free(TAKE(vm->envelope));
+    free(TAKE(vm->recovery));
+    if (!home_wrap(vm, generation, &vm->envelope, &err) ||
+        !home_wrap_recovery(vm, generation, &vm->recovery, &err) || !vm_save(vm, &err)) {
+        fail_msg("%s", err.what);
+    }
+}
+
+/* As key recover on one host does with a VM that runs on another. */
+static void an_envelope_that_another_host_made_anew_is_not_undone(void **state)
+{
+    AUTO(drop_chest_about) struct chest_about about = {0};
+    struct vm *vm, *elsewhere;
+    struct err err = {0};
+
+    (void)state;
+    vm = vm_here("mgr");
+    elsewhere = vm_elsewhere();
+    wrap_elsewhere(elsewhere, 2);
+    assert_string_not_equal(vm->envelope, elsewhere->envelope);
+    assert_true(vm_save(vm, &err));
+    assert_true(home_look(vm, &about, &err));
+    assert_string_equal(about.envelope, elsewhere->envelope);
+    assert_string_equal(about.recovery, elsewhere->recovery);
+    assert_string_equal(vm->envelope, elsewhere->envelope);
+    vm_list_free(elsewhere);
+}
+
+static void an_envelope_newer_than_another_hosts_is_stored(void **state)
+{
+    AUTO(drop_chest_about) struct chest_about about = {0};
+    AUTO(drop_free) char *newer = NULL;
+    struct vm *vm, *elsewhere;
+    struct err err = {0};
+
+    (void)state;
+    vm = vm_here("mgr");
+    elsewhere = vm_elsewhere();
+    wrap_elsewhere(elsewhere, 2);
+    vm_list_free(elsewhere);
+    assert_true(home_wrap(vm, 3, &newer, &err));
+    free(vm->envelope);
+    vm->envelope = text_copy(newer);
+    assert_true(vm_save(vm, &err));
+    assert_true(home_look(vm, &about, &err));
+    assert_string_equal(about.envelope, newer);
 }
 
 static void what_was_put_aside_is_wiped_with_the_rest(void **state)
@@ -291,9 +364,12 @@ int main(void)
         TEST(an_interrupted_one_is_finished_by_the_next),
         TEST(without_the_key_there_is_no_way),
         TEST(a_file_of_an_older_recovery_key_is_a_clash_that_names_both),
+        TEST(a_file_of_an_older_recovery_key_is_taken_while_a_vm_needs_it),
         TEST(a_wrong_password_is_denied),
         TEST(a_lost_host_key_is_made_anew),
         TEST(envelopes_follow_a_renewed_key_while_the_vm_stays_open),
+        TEST(an_envelope_that_another_host_made_anew_is_not_undone),
+        TEST(an_envelope_newer_than_another_hosts_is_stored),
         TEST(what_was_put_aside_is_wiped_with_the_rest),
         TEST(a_server_that_denies_is_left_as_it_is),
         TEST(a_private_half_under_a_lost_kek_does_not_stand_in_the_way_of_a_new_one),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* agent/rekey.h, agent/rewrap.h and the steps key.*: the KEK changes, and every disk opens before,
  * during and after. */
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "world.h"
@@ -8,6 +9,7 @@
 #include "agent/ca.h"
 #include "agent/home.h"
 #include "agent/notice.h"
+#include "agent/rekey.h"
 #include "agent/rewrap.h"
 
 /* ---- what a rotation and a move are made of ---- */
@@ -306,21 +308,6 @@ static void the_old_kek_is_kept_while_another_hosts_vm_is_under_it(void **state)
     all_opens();
 }
 
-/* The VM "mgr" as another host has it. */
-static struct vm *vm_elsewhere(void)
-{
-    struct vm *vm = text_room(1, sizeof(*vm));
-    struct err err = {0};
-
-    vm->agent = &world.agent;
-    pthread_mutex_init(&vm->lock, NULL);
-    memcpy(vm->uuid, vm_uuid("mgr"), UUID_SIZE);
-    if (!vm_open(vm, &err)) {
-        fail_msg("%s", err.what);
-    }
-    return vm;
-}
-
 static void another_hosts_vm_is_looked_at_as_that_host_left_it(void **state)
 {
     struct vm *vm, *elsewhere;
@@ -480,6 +467,65 @@ static void a_move_leaves_nothing_of_the_old_provider(void **state)
     assert_int_equal(left(), 0);
     assert_int_equal(active_keks("provider.2"), 1);
     world_restart();
+    all_opens();
+}
+
+static char *folder_of(const char *name)
+{
+    return text_make("%s/%s", world.folder, name);
+}
+
+/* Its KEK is retired, its secrets are half wiped: it opens never again, and need not. */
+static void a_provider_that_is_half_wiped_is_wiped_to_the_end(void **state)
+{
+    AUTO(drop_free) char *old = NULL, *folder = NULL, *gone = NULL, *obstacle = NULL;
+
+    (void)state;
+    make_poured();
+    rekey_must("other");
+    old = text_copy(host()->provider.kek);
+    folder = folder_of("provider.2");
+    gone = folder_of("provider.2.lost-gone");
+    obstacle = folder_of("provider.2/obstacle.secret");
+    assert_int_equal(mkdir(obstacle, 0700), 0);
+    (void)step_do("key.make", target("native"));
+    (void)step_do("key.rewrap", json_object());
+    step_refused("key.retire", kek_param(old), ERR_SYSTEM);
+    assert_false(file_exists(folder));
+    assert_true(file_exists(gone));
+    free(obstacle);
+    obstacle = folder_of("provider.2.lost-gone/obstacle.secret");
+    assert_int_equal(rmdir(obstacle), 0);
+    world_restart();
+    fake_key_other_away = true;
+    assert_true(step_do("key.retire", kek_param(old)));
+    assert_false(file_exists(gone));
+    all_opens();
+}
+
+static void a_move_that_was_given_up_half_is_given_up_to_the_end(void **state)
+{
+    struct host_provider next = {0}, third = {0};
+    AUTO(drop_free) char *folder = NULL, *gone = NULL;
+    struct err err = {0};
+
+    (void)state;
+    make_poured();
+    next = (struct host_provider){.name = text_copy("elsewhere"),
+                                  .type = text_copy("other"),
+                                  .folder = text_copy("provider.2")};
+    third = (struct host_provider){
+        .name = text_copy("third"), .type = text_copy("native"), .folder = text_copy("provider.2")};
+    folder = folder_of("provider.2");
+    gone = folder_of("provider.2.lost-gone");
+    assert_int_equal(mkdir(gone, 0700), 0);
+    assert_true(rekey_intend(&world.agent, &next, &err));
+    fake_key_other_away = true;
+    assert_true(rekey_intend(&world.agent, &third, &err));
+    assert_string_equal(host()->next.name, "third");
+    assert_false(file_exists(gone));
+    assert_false(file_exists(folder));
+    rekey_must(NULL);
     all_opens();
 }
 
@@ -686,6 +732,8 @@ int main(void)
         IT(before_a_deploy_there_is_nothing_to_rotate),
         IT(a_kek_that_does_not_work_here_is_not_taken_for_one_that_does),
         IT(a_move_leaves_nothing_of_the_old_provider),
+        IT(a_provider_that_is_half_wiped_is_wiped_to_the_end),
+        IT(a_move_that_was_given_up_half_is_given_up_to_the_end),
         IT(there_and_back_again),
         IT(a_move_to_where_it_is_changes_nothing),
         IT(a_provider_that_does_not_answer_is_not_moved_to),

@@ -161,6 +161,8 @@ json_t *this_vm(void);
 json_t *this_disk(const char *disk);
 const char *vm_uuid(const char *name);
 struct vm *vm_here(const char *name);
+/* The VM "mgr", open, as another host has it; vm_list_free. */
+struct vm *vm_elsewhere(void);
 
 /* The image of a disk of the VM "mgr"; the caller frees. */
 char *disk_image(const char *disk);
