@@ -80,6 +80,30 @@ static struct member *maker_of(const struct members *members)
     return &members->items[0];
 }
 
+/* A host that no blueprint names would be left with a KEK that is retired. */
+static bool names_all(const struct deploy *deploy, const struct member *maker, struct err *err)
+{
+    const json_t *datastore = json_object_get(maker->status, "datastore"), *host;
+    size_t i;
+
+    json_array_foreach(json_object_get(datastore, "hosts"), i, host)
+    {
+        const char *name = json_string_or(host, "name", "");
+        size_t k = 0;
+
+        while (k < deploy->blueprint->host_count &&
+               strcmp(deploy->blueprint->hosts[k].name, name) != 0) {
+            k++;
+        }
+        if (k == deploy->blueprint->host_count) {
+            err_set(err, ERR_CLASH, "host '%s' is in the cluster, but not in the blueprint", name);
+            return err_mend(err, "put it into the blueprint, or take it out of the cluster: quoin "
+                                 "host remove");
+        }
+    }
+    return true;
+}
+
 static bool find_members(struct deploy *deploy, struct members *out, struct err *err)
 {
     size_t count = deploy->blueprint->host_count;
@@ -96,7 +120,7 @@ static bool find_members(struct deploy *deploy, struct members *out, struct err 
         return err_mend(err, "run quoin deploy first");
     }
     out->maker = maker_of(out);
-    return true;
+    return names_all(deploy, out->maker, err);
 }
 
 /* ---- steps ---- */

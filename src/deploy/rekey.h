@@ -18,8 +18,8 @@
 
 /* `to`: whose provider to move to; NULL: a rotation. Every host that is a member must answer.
  * `*out_result`: {"provider","type","kek","old","changed","vms":[{"id","name","host","changed"}]},
- * a new reference. ERR_AWAY: a host or provider did not answer, or a VM of a host is not rewrapped
- * yet; both KEKs open until it is. */
+ * a new reference. ERR_CLASH: a host of the datastore is not in the blueprint. ERR_AWAY: a host or
+ * provider did not answer, or a VM of a host is not rewrapped yet; both KEKs open until it is. */
 bool rekey_run(struct deploy *deploy, const struct blueprint *to, json_t **out_result,
                struct err *err);
 /* What rekey_run would do, asking for status alone: {"provider","type","kek","made","unfinished",

@@ -137,6 +137,22 @@ active_keks() {
     on h1 sh -c 'cat /var/lib/quoin/provider*/ledger.json' | jq '[.keks[] | select(.retired == "")] | length'
 }
 
+# How the key server has an object: ACTIVE, or gone.
+kms_state() {
+    /usr/bin/python3 - "$lab_folder" "$1" << 'EOF'
+import sys
+from kmip.core.enums import AttributeType
+from kmip.pie.client import ProxyKmipClient
+folder, uid = sys.argv[1:]
+with ProxyKmipClient(hostname="10.77.0.1", port=5696, cert=f"{folder}/client.pem", key=f"{folder}/client.key",
+                     ca=f"{folder}/ca.pem", config_file="/dev/null") as client:
+    try:
+        print(client.get_attributes(uid, ["State"])[1][0].attribute_value.value.name)
+    except Exception as failure:
+        print("gone" if "locate" in str(failure).lower() or "not found" in str(failure).lower() else failure)
+EOF
+}
+
 # block PAGE TAG: the commands of a page that are marked so.
 block() {
     awk -v tag="$2" '/^```sh /{on = index($0 " ", " " tag " ") > 0; next} /^```/{on = 0} on' "$1"
