@@ -192,7 +192,8 @@ static bool write_taken(struct leases *leases, const char *uuid, int64_t asked, 
     AUTO(drop_json)
     json_t *record = lease_record_taken(before, leases->host, leases->address);
 
-    if (!lease_record_write(leases->backend, leases->store, uuid, record, &version, err)) {
+    if (!lease_record_check(record, err) ||
+        !lease_record_write(leases->backend, leases->store, uuid, record, &version, err)) {
         return false;
     }
     pthread_mutex_lock(&leases->table);
@@ -437,6 +438,23 @@ bool lease_elsewhere(struct agent *agent, const char *uuid, char out_host[STORE_
     bool elsewhere = looked && out_host[0] && strcmp(out_host, leases->host) != 0;
     pthread_mutex_unlock(&leases->io);
     return elsewhere;
+}
+
+bool lease_located(struct agent *agent, const char *host, const char *address)
+{
+    struct leases *leases = agent->leases;
+    bool located = false;
+
+    pthread_mutex_lock(&leases->table);
+    for (const struct leased *leased = leases->list; leased && !located; leased = leased->next) {
+        size_t length = strcspn(leased->locker.holder, "/");
+
+        located = length > 0 && length == strlen(host) &&
+                  strncmp(leased->locker.holder, host, length) == 0 &&
+                  lease_address_equal(leased->locker.address, address);
+    }
+    pthread_mutex_unlock(&leases->table);
+    return located;
 }
 
 void lease_dismiss(struct agent *agent, const char *uuid)

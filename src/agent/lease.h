@@ -71,6 +71,8 @@ bool lease_is_ripe(struct agent *agent, const char *uuid, char out_stuck[STORE_M
 void lease_unripe(struct agent *agent, const char *uuid);
 /* Another host holds it now, which is told. */
 bool lease_elsewhere(struct agent *agent, const char *uuid, char out_host[STORE_MAX_HOLDER]);
+/* The datastore itself said, since the agent's start, that `host` held a lease from there. */
+bool lease_located(struct agent *agent, const char *host, const char *address);
 /* The VM shall not run: not ripe until somebody writes the record. */
 void lease_dismiss(struct agent *agent, const char *uuid);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/lease_record.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 char *lease_name(const char *uuid)
@@ -27,7 +28,13 @@ bool lease_record_read(const struct store_backend *backend, struct store *store,
         *err = failed.kind == ERR_ABSENT ? *err : failed;
         return failed.kind == ERR_ABSENT;
     }
-    return json_read(bytes, length, out, err) || err_add(err, "the record of lease '%s'", uuid);
+    AUTO(drop_json) json_t *record = NULL;
+
+    if (!json_read(bytes, length, &record, err) || !lease_record_check(record, err)) {
+        return err_add(err, "the record of lease '%s'", uuid);
+    }
+    *out = TAKE(record);
+    return true;
 }
 
 bool lease_record_write(const struct store_backend *backend, struct store *store, const char *uuid,
@@ -38,6 +45,75 @@ bool lease_record_write(const struct store_backend *backend, struct store *store
 
     return backend->objects->write(store, name, bytes, strlen(bytes), *version, version, err) ||
            err_add(err, "the record of lease '%s'", uuid);
+}
+
+/* ---- what it may say ---- */
+
+/* 4 or 16 bytes; 0: no address. */
+static size_t read_address(const char *text, unsigned char out[16])
+{
+    return inet_pton(AF_INET, text, out) == 1 ? 4 : inet_pton(AF_INET6, text, out) == 1 ? 16 : 0;
+}
+
+bool lease_address_valid(const char *address)
+{
+    unsigned char bytes[16];
+
+    return read_address(address, bytes) > 0;
+}
+
+bool lease_address_equal(const char *a, const char *b)
+{
+    unsigned char left[16], right[16];
+    size_t length = read_address(a, left);
+
+    return length > 0 && length == read_address(b, right) && memcmp(left, right, length) == 0;
+}
+
+/* A name of DNS. */
+#define HOST_MAX 253u
+
+static bool check_one(const json_t *one, struct err *err)
+{
+    const char *host, *address;
+
+    if (!json_get_string(one, "host", HOST_MAX, &host, err) ||
+        !json_get_string(one, "address", INET6_ADDRSTRLEN, &address, err)) {
+        return false;
+    }
+    return (host[0] && lease_address_valid(address)) ||
+           err_set(err, ERR_INPUT, "'%s' is not the address of a host", address);
+}
+
+static bool check_list(const json_t *record, const char *key, size_t max, struct err *err)
+{
+    const json_t *list = NULL, *one = NULL;
+    size_t i;
+
+    if (!json_get_array(record, key, max, &list, err)) {
+        return false;
+    }
+    json_array_foreach(list, i, one)
+    {
+        if (!check_one(one, err)) {
+            return err_add(err, "%s[%zu]", key, i);
+        }
+    }
+    return true;
+}
+
+bool lease_record_check(const json_t *record, struct err *err)
+{
+    const json_t *holder = json_object_get(record, "holder");
+    int64_t number = 0;
+
+    if (!json_get_integer(record, "term", 0, INT64_MAX / 2, &number, err) ||
+        !json_get_integer(record, "count", 0, INT64_MAX / 2, &number, err) ||
+        !check_list(record, "fence", LEASE_MAX_FENCE, err) ||
+        !check_list(record, "fenced", LEASE_MAX_FENCED, err)) {
+        return false;
+    }
+    return !holder || json_is_null(holder) || check_one(holder, err) || err_add(err, "holder");
 }
 
 static const char *holder_field(const json_t *record, const char *key)

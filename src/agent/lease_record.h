@@ -14,12 +14,15 @@
 
 /* Those that were fenced are remembered for people: the newest ones. */
 #define LEASE_MAX_FENCED 8u
+/* Those that are to be fenced: more would have died in a row, each with the lease in its hands. */
+#define LEASE_MAX_FENCE 16u
 
 /* "lease.UUID", "holder.UUID"; the caller frees. */
 char *lease_name(const char *uuid);
 char *lease_record_name(const char *uuid);
 
-/* There is none yet: `*out` NULL, version 0. */
+/* There is none yet: `*out` NULL, version 0. Whoever writes to the datastore can have written it:
+ * ERR_INPUT when lease_record_check refuses it. */
 bool lease_record_read(const struct store_backend *backend, struct store *store, const char *uuid,
                        json_t **out, uint64_t *out_version, struct err *err);
 /* ERR_CLASH: not the version `*version` any more, which is the new one afterwards. */
@@ -28,6 +31,13 @@ bool lease_record_write(const struct store_backend *backend, struct store *store
 
 /* ---- pure; `record` may be NULL: nobody ever held it ---- */
 
+/* Of the shape above: hosts have names, addresses are IPv4 or IPv6, and no list is longer than it
+ * may be. ERR_INPUT. */
+bool lease_record_check(const json_t *record, struct err *err);
+/* IPv4 or IPv6, and nothing else. */
+bool lease_address_valid(const char *address);
+/* The same address, however it is written. */
+bool lease_address_equal(const char *a, const char *b);
 /* "" when nobody holds it. Borrowed. */
 const char *lease_record_host(const json_t *record);
 const char *lease_record_address(const json_t *record);

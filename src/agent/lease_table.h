@@ -34,6 +34,7 @@ struct leased {
     int64_t seen_at, look_at;
     bool ripe;
     char stuck[STORE_MAX_HOLDER];
+    struct store_lease locker; /* the last that held it, as the datastore says; "": none seen */
 };
 
 struct leases {

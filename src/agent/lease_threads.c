@@ -263,6 +263,9 @@ static bool look_one(struct leases *leases, struct leased *leased)
     pthread_mutex_lock(&leases->table);
     leased->look_at = leases->agent->now() + 1000 * (int64_t)LEASE_LOOK;
     leases->suspect = leases->suspect || !seen;
+    if (seen && lock.holder[0]) {
+        leased->locker = lock;
+    }
     if (seen && leased->state == LEASE_FREE) {
         if (version != leased->seen_version) {
             leased->seen_at = leases->agent->now();

@@ -6,6 +6,7 @@
 
 #include "agent/lease.h"
 #include "agent/lease_record.h"
+#include "agent/member.h"
 
 /* A connection of a process that is no more may still have bytes on their way, for this long. */
 #define DRAIN_SECONDS 60u
@@ -22,7 +23,8 @@ static bool fence_one(struct vm *vm, const json_t *who, struct err *err)
     int64_t began = agent->now();
     struct store *store = NULL;
 
-    if (!agent_store(agent, &store, err) || !agent->backend->leases->fence(store, address, err) ||
+    if (!agent_store(agent, &store, err) || !member_check(agent, host, address, err) ||
+        !agent->backend->leases->fence(store, address, err) ||
         !lease_fenced(agent, vm->uuid, err)) {
         return err_add(err, "fence host '%s'", host);
     }
@@ -45,20 +47,40 @@ bool takeover_fence(struct vm *vm, struct err *err)
     }
 }
 
-/* The datastore's clock was set back: the lease of a holder that renews no more would last. */
+/* Where the one is that has the lock: its record says so or, if it died before it wrote that, the
+ * datastore. */
+static bool locate(struct agent *agent, struct store *store, const struct vm *vm, const char *name,
+                   const char *host, char out[STORE_MAX_HOLDER], struct err *err)
+{
+    AUTO(drop_json) json_t *record = NULL;
+    struct store_lease lock = {.holder = ""};
+    uint64_t version = 0;
+
+    if (!lease_record_read(agent->backend, store, vm->uuid, &record, &version, err) ||
+        !agent->backend->leases->look(store, name, &lock, err)) {
+        return false;
+    }
+    bool told = strcmp(lease_record_host(record), host) == 0;
+
+    (void)snprintf(out, STORE_MAX_HOLDER, "%s", told ? lease_record_address(record) : lock.address);
+    return true;
+}
+
+/* The datastore's clock was set back: the lease of a holder that renews no more would last. It ends
+ * behind a fence of its holder, or not at all. */
 static bool oust(struct vm *vm, const char *stuck, struct err *err)
 {
     AUTO(drop_free) char *name = lease_name(vm->uuid);
-    AUTO(drop_json) json_t *record = NULL;
+    AUTO(drop_free) char *host = text_make("%.*s", (int)strcspn(stuck, "/"), stuck);
     struct agent *agent = vm->agent;
+    char address[STORE_MAX_HOLDER] = "";
     struct store *store = NULL;
-    uint64_t version = 0;
 
-    return agent_store(agent, &store, err) &&
-           lease_record_read(agent->backend, store, vm->uuid, &record, &version, err) &&
-           (!lease_record_address(record)[0] ||
-            agent->backend->leases->fence(store, lease_record_address(record), err)) &&
-           agent->backend->leases->oust(store, name, stuck, err);
+    return (agent_store(agent, &store, err) && locate(agent, store, vm, name, host, address, err) &&
+            member_check(agent, host, address, err) &&
+            agent->backend->leases->fence(store, address, err) &&
+            agent->backend->leases->oust(store, name, stuck, err)) ||
+           err_add(err, "end the lease of host '%s'", host);
 }
 
 bool takeover_try(struct vm *vm, bool *out_taken, struct err *err)

@@ -88,18 +88,32 @@ static json_t *list_members(const struct store_conf *conf, const struct ceph_tre
     return members;
 }
 
-static json_t *describe_host(const char *host, const struct ceph_state *state,
-                             const struct ceph_monitors *monitors, const json_t *flags)
+/* All disks of a host have its one address. */
+static void tell_address(const struct ceph_tree *tree, int place, const json_t *map, char out[64])
 {
+    out[0] = '\0';
+    for (size_t i = 0; place >= 0 && !out[0] && i < tree->disk_count; i++) {
+        if (tree->disks[i].host == place) {
+            ceph_disk_address(map, tree->disks[i].id, out);
+        }
+    }
+}
+
+static json_t *describe_host(const char *host, const struct ceph_state *state,
+                             const struct ceph_monitors *monitors, const json_t *map)
+{
+    const json_t *flags = json_object_get(map, "crush_node_flags");
+    char disks_at[64];
     int place = ceph_tree_host(&state->tree, host), monitor = ceph_monitors_find(monitors, host);
     struct ceph_count disks =
         place >= 0 ? ceph_tree_count(&state->tree, place) : (struct ceph_count){0, 0, 0, 0};
     const char *word = monitor < 0 ? "none" : monitors->each[monitor].in_quorum ? "quorum" : "away";
 
-    return json_pack("{ss si si si ss ss sb}", "name", host, "disks", (int)disks.all, "up",
+    tell_address(&state->tree, place, map, disks_at);
+    return json_pack("{ss si si si ss ss ss sb}", "name", host, "disks", (int)disks.all, "up",
                      (int)disks.up, "in", (int)disks.in, "monitor", word, "address",
-                     monitor >= 0 ? monitors->each[monitor].address : "", "paused",
-                     json_array_size(json_object_get(flags, host)) > 0);
+                     monitor >= 0 ? monitors->each[monitor].address : "", "disks_at", disks_at,
+                     "paused", json_array_size(json_object_get(flags, host)) > 0);
 }
 
 static int by_name(const void *a, const void *b)
@@ -109,7 +123,7 @@ static int by_name(const void *a, const void *b)
 
 /* Those with a disk, and those with a monitor alone. */
 static json_t *list_hosts(const struct ceph_state *state, const struct ceph_monitors *monitors,
-                          const json_t *flags)
+                          const json_t *map)
 {
     size_t count = state->tree.host_count;
     AUTO(drop_free)
@@ -126,7 +140,7 @@ static json_t *list_hosts(const struct ceph_state *state, const struct ceph_moni
     }
     qsort(names, count, sizeof(*names), by_name);
     for (size_t i = 0; i < count; i++) {
-        json_array_append_new(hosts, describe_host(names[i], state, monitors, flags));
+        json_array_append_new(hosts, describe_host(names[i], state, monitors, map));
     }
     return hosts;
 }
@@ -151,7 +165,7 @@ static bool ask(const struct store_conf *conf, struct store_health *out, struct 
     out->monitors = (unsigned)monitors.count;
     out->monitors_in_quorum = (unsigned)monitors.in_quorum;
     out->members = list_members(conf, &state.tree);
-    out->hosts = list_hosts(&state, &monitors, json_object_get(map, "crush_node_flags"));
+    out->hosts = list_hosts(&state, &monitors, map);
     return true;
 }
 

@@ -18,7 +18,7 @@ static bool copy_text(const json_t *object, const char *key, char *out, size_t r
     return true;
 }
 
-/* "10.77.0.11:3300" or "[fd00::11]:3300", without port and brackets. */
+/* "10.77.0.11:3300" or "[fd00::11]:3300", without port and brackets; of a monitor or a disk. */
 static bool read_address(const json_t *monitor, char out[64], struct err *err)
 {
     char text[64];
@@ -43,6 +43,24 @@ static bool read_address(const json_t *monitor, char out[64], struct err *err)
     }
     (void)snprintf(out, 64, "%.*s", (int)strcspn(from, "]"), from);
     return true;
+}
+
+void ceph_disk_address(const json_t *dump, int id, char out[64])
+{
+    const json_t *disk = NULL;
+    struct err unknown = {0};
+    size_t i;
+
+    out[0] = '\0';
+    json_array_foreach(json_object_get(dump, "osds"), i, disk)
+    {
+        const json_t *number = json_object_get(disk, "osd");
+
+        if (json_is_integer(number) && json_integer_value(number) == id &&
+            !read_address(disk, out, &unknown)) {
+            out[0] = '\0';
+        }
+    }
 }
 
 static bool is_named(const json_t *names, const char *name)

@@ -50,6 +50,8 @@ __attribute__((unused)) static inline void drop_tree(struct ceph_tree *tree)
 }
 int ceph_tree_host(const struct ceph_tree *tree, const char *host);
 const struct ceph_disk *ceph_tree_disk(const struct ceph_tree *tree, int id);
+/* From `osd dump`: where its daemon is or was last, without the port; "" when that is not known. */
+void ceph_disk_address(const json_t *dump, int id, char out[64]);
 struct ceph_count {
     unsigned all, up, in, ready; /* ready: up and in */
 };

@@ -82,6 +82,7 @@ struct store_health {
                           "in":true}] */
     /* Every host with a disk or a monitor, by name: [{"name":"h1","disks":2,"up":2,"in":2,
      * "monitor":"quorum" | "away" | "none", "address":"10.77.0.11" of its monitor or "",
+     * "disks_at":"10.77.0.11" of its disks' daemons, also when they are down, or "",
      * "paused":false}]. A host of `conf->monitors` with "none" lacks its monitor. */
     json_t *hosts;
 };

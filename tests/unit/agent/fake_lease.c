@@ -78,6 +78,8 @@ static bool look(struct store *store, const char *name, struct store_lease *out,
     }
     *out = (struct store_lease){.holder = ""};
     (void)snprintf(out->holder, sizeof(out->holder), "%s", holder_now());
+    (void)snprintf(out->address, sizeof(out->address), "%s",
+                   out->holder[0] ? fake_leases.address : "");
     return true;
 }
 

@@ -432,6 +432,9 @@ static bool fake_look(const struct store_conf *conf, struct store_health *out, s
         json_array_append_new(out->members, json_pack("{s:i, s:s, s:s, s:b}", "id", 1, "host",
                                                       fake_store.other, "disk", "", "up", 1));
     }
+    if (fake_store.hosts) {
+        out->hosts = json_deep_copy(fake_store.hosts);
+    }
     return true;
 }
 

@@ -41,6 +41,7 @@ static void other_takes(const char *host)
     struct err err = {0};
 
     (void)snprintf(fake_leases.holder, sizeof(fake_leases.holder), "%s/boot", host);
+    (void)snprintf(fake_leases.address, sizeof(fake_leases.address), "%s", OTHERS);
     fake_leases.ends = fake_leases.now + LEASE_SECONDS * SECOND;
     assert_true(lease_record_write(stores[0], (struct store *)(void *)&fake_store, vm_uuid("mgr"),
                                    after, &version, &err));
@@ -511,6 +512,124 @@ static void an_agent_that_ends_leaves_no_thread_at_its_leases(void **state)
     world_open();
 }
 
+/* The record as somebody wrote it who is none of the hosts. */
+static void forge(const char *text)
+{
+    AUTO(drop_free) char *name = lease_record_name(vm_uuid("mgr"));
+    struct err err = {0};
+
+    assert_true(stores[0]->objects->write((struct store *)(void *)&fake_store, name, text,
+                                          strlen(text), STORE_ANY, NULL, &err));
+}
+
+static void a_record_names_hosts_by_addresses_and_not_too_many(void **state)
+{
+    static const char *const refused[] = {
+        "[]",
+        "{}",
+        "{\"holder\":{\"host\":\"h2\",\"address\":\"\"},"
+        "\"term\":1,\"count\":0,\"fence\":[],\"fenced\":[]}",
+        "{\"holder\":{\"host\":\"h2\",\"address\":\"10.0.0.1:0/0\"},"
+        "\"term\":1,\"count\":0,\"fence\":[],\"fenced\":[]}",
+        "{\"holder\":{\"address\":\"10.0.0.1\"},"
+        "\"term\":1,\"count\":0,\"fence\":[],\"fenced\":[]}",
+        "{\"holder\":null,\"term\":1,\"count\":0,"
+        "\"fence\":[{\"host\":\"h2\",\"address\":\"10.0.0.0/8\"}],\"fenced\":[]}",
+        "{\"holder\":null,\"term\":1,\"count\":0,\"fence\":{},\"fenced\":[]}",
+    };
+    AUTO(drop_json) json_t *record = lease_record_taken(NULL, "h1", "fd00::1");
+    json_t *fence = json_object_get(record, "fence");
+    struct err err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
+        AUTO(drop_json) json_t *bad = NULL;
+
+        assert_true(json_read(refused[i], strlen(refused[i]), &bad, &err));
+        assert_false(lease_record_check(bad, &err));
+        assert_int_equal(err.kind, ERR_INPUT);
+    }
+    for (unsigned i = 0; i < LEASE_MAX_FENCE; i++) {
+        assert_true(lease_record_check(record, &err));
+        json_array_append_new(fence, json_pack("{s:s, s:s}", "host", "h2", "address", "10.0.0.1"));
+    }
+    assert_true(lease_record_check(record, &err));
+    json_array_append_new(fence, json_pack("{s:s, s:s}", "host", "h2", "address", "10.0.0.1"));
+    assert_false(lease_record_check(record, &err));
+}
+
+#define FORGED                                                                                     \
+    "{\"holder\":{\"host\":\"h2\",\"address\":\"" OTHERS "\"},\"term\":9,\"count\":0,"             \
+    "\"fence\":[{\"host\":\"h3\",\"address\":\"127.99.0.3\"}],\"fenced\":[]}"
+
+static void a_record_cannot_have_anybody_fenced_who_is_no_member(void **state)
+{
+    AUTO(drop_outcome) struct outcome outcome = {.made = false};
+    struct err err = {0};
+    bool taken = false;
+
+    (void)state;
+    make_others();
+    pass(LEASE_SECONDS);
+    forge(FORGED);
+    pass(LEASE_SECONDS + 4);
+    assert_true(ripe());
+    assert_false(takeover_try(vm_here("mgr"), &taken, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_non_null(strstr(err.what, "h3"));
+    assert_int_equal(fake_leases.fences, 0);
+    assert_int_equal(fake_hv.state, HV_ABSENT);
+    /* Known from the datastore's own maps, it is fenced. */
+    AUTO(drop_json)
+    json_t *hosts =
+        json_pack("[{s:s, s:s, s:s}]", "name", "h3", "address", "", "disks_at", "127.99.0.3");
+
+    fake_store.hosts = hosts;
+    outcome = step_try("vm.start", this_vm());
+    fake_store.hosts = NULL;
+    assert_true(outcome.made);
+    assert_int_equal(fake_leases.fences, 2);
+    assert_int_equal(fake_hv.state, HV_RUNNING);
+}
+
+static void who_was_fenced_by_hand_needs_no_proof_of_membership(void **state)
+{
+    (void)state;
+    make_others();
+    pass(LEASE_SECONDS);
+    forge(FORGED);
+    pass(LEASE_SECONDS + 4);
+    step_refused("vm.start", this_vm(), ERR_DENIED);
+    (void)snprintf(fake_leases.fenced, sizeof(fake_leases.fenced), "127.99.0.3");
+    (void)step_do("vm.start", this_vm());
+    assert_int_equal(fake_hv.state, HV_RUNNING);
+}
+
+static void no_lease_is_ended_without_a_fence(void **state)
+{
+    struct err err = {0};
+    bool taken = false;
+
+    (void)state;
+    make_others();
+    forge("{\"holder\":null,\"term\":9,\"count\":0,\"fence\":[],\"fenced\":[]}");
+    fake_leases.address[0] = '\0';
+    fake_leases.now -= 3600 * SECOND;
+    pass(3 * LEASE_SECONDS + 4);
+    assert_true(ripe());
+    assert_false(takeover_try(vm_here("mgr"), &taken, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_true(fake_leases.ends > fake_leases.now);
+    assert_int_equal(fake_hv.state, HV_ABSENT);
+    /* Where it is held from is enough. */
+    (void)snprintf(fake_leases.address, sizeof(fake_leases.address), "%s", OTHERS);
+    pass(LEASE_LOOK + 1);
+    assert_true(ripe());
+    assert_true(take_over(&taken));
+    assert_true(taken);
+    assert_string_equal(fake_leases.fenced, OTHERS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -539,6 +658,10 @@ int main(void)
         IT(a_vm_that_shall_be_off_is_not_taken_over),
         IT(whom_the_last_holder_had_not_fenced_is_fenced_too),
         IT(who_let_go_is_not_fenced),
+        IT(a_record_names_hosts_by_addresses_and_not_too_many),
+        IT(a_record_cannot_have_anybody_fenced_who_is_no_member),
+        IT(who_was_fenced_by_hand_needs_no_proof_of_membership),
+        IT(no_lease_is_ended_without_a_fence),
         IT(a_fenced_host_destroys_what_it_runs_then_lifts_its_fence),
         IT(a_host_that_was_fenced_while_it_was_off_comes_back),
         IT(an_agent_that_ends_leaves_no_thread_at_its_leases),

@@ -36,6 +36,7 @@ struct fake_store {
     unsigned copies;  /* spread to */
     char left[64];    /* who left last */
     char other[64];   /* who has a disk in it besides, or "" */
+    json_t *hosts;    /* as its maps tell them, borrowed; or NULL */
 };
 extern struct fake_store fake_store;
 /* The data key in the header of the file, which the passphrase opens. */
@@ -56,6 +57,7 @@ struct fake_leases {
     int64_t slow;                  /* milliseconds that pass with each look */
     char seen_at[64];              /* where the datastore sees us; "": at our address */
     char holder[STORE_MAX_HOLDER]; /* of the one lease there is */
+    char address[64];              /* from where it is held, as the datastore tells; or "" */
     int64_t ends;                  /* by `now` */
 };
 extern struct fake_leases fake_leases;

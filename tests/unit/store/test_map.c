@@ -55,6 +55,25 @@ static void monitors_have_names_addresses_and_a_quorum(void **state)
     assert_int_equal(ceph_monitors_find(&monitors, "h4"), -1);
 }
 
+static void a_disk_has_an_address_also_when_it_is_down(void **state)
+{
+    AUTO(drop_json)
+    json_t *dump = answer_of("{'osds':[{'osd':0,'up':1,'public_addrs':{'addrvec':["
+                             "{'type':'v2','addr':'10.77.0.11:6800','nonce':7}]}},"
+                             "{'osd':1,'up':0,'public_addrs':{'addrvec':["
+                             "{'type':'v2','addr':'[fd00::12]:6800','nonce':7}]}},"
+                             "{'osd':2,'up':0,'public_addrs':{'addrvec':[]}},{'osd':3}]}");
+    static const char *const wanted[] = {"10.77.0.11", "fd00::12", "", "", ""};
+
+    (void)state;
+    for (int i = 0; i < (int)COUNT_OF(wanted); i++) {
+        char address[64];
+
+        ceph_disk_address(dump, i, address);
+        assert_string_equal(address, wanted[i]);
+    }
+}
+
 static void a_monitor_is_spared_only_where_a_majority_stays(void **state)
 {
     struct ceph_monitors all = monitors_of(QUORUM("'h1','h2','h3'"));
@@ -246,6 +265,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(monitors_have_names_addresses_and_a_quorum),
+        cmocka_unit_test(a_disk_has_an_address_also_when_it_is_down),
         cmocka_unit_test(a_monitor_is_spared_only_where_a_majority_stays),
         cmocka_unit_test(disks_are_counted_with_their_hosts),
         cmocka_unit_test(pools_are_read),

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who may be fenced. A lease's record names hosts and addresses, and whoever can write to the
+ * datastore can write one; a fence by such a word alone could take the whole cluster's storage
+ * away. So a host is fenced only at an address that is known for its own from somewhere else:
+ *
+ *   the monitors that this host was told by a step · the datastore's own maps, of monitors and of
+ *   disks · the address from which the datastore saw it hold a lease · or the fence is there
+ * already
+ *
+ * The last one is the way out for people: who knows that a host is off fences it by hand.
+ */
+#ifndef QUOIN_AGENT_MEMBER_H
+#define QUOIN_AGENT_MEMBER_H
+
+#include "agent/agent.h"
+
+/* Under `work`. ERR_DENIED: not its address, or this host's own; nothing is fenced, the VM is not
+ * started. ERR_AWAY: the datastore does not say. */
+bool member_check(struct agent *agent, const char *host, const char *address, struct err *err);
+
+#endif
