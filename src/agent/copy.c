@@ -238,7 +238,8 @@ static bool has_room(const struct copy *copy, struct err *err)
     bool looked = agent->backend->look(&conf, &health, err);
     uint64_t copies = health.copies > 0 ? health.copies : 1;
     uint64_t need = copy->bytes * copies + health.bytes_total / 100 * FREE_PERCENT;
-    uint64_t room = health.bytes_total - health.bytes_used;
+    uint64_t room =
+        health.bytes_total > health.bytes_used ? health.bytes_total - health.bytes_used : 0;
 
     store_health_clear(&health);
     if (looked && room < need) {

@@ -326,14 +326,34 @@ bool disk_pour_image(struct agent *agent, const char *vm, const char *disk, fram
 
 /* ---- to another image ---- */
 
+/* The home, which is sealed, says how large a disk is; what the datastore says is held against it
+ * before anything is made by it. */
+static bool check_size(const struct opened *raw, const json_t *entry, uint64_t *out,
+                       struct err *err)
+{
+    int64_t bytes = 0;
+    uint64_t size = 0;
+
+    if (!json_get_integer(entry, "bytes", 1, INT64_MAX / 2, &bytes, err) ||
+        !raw->medium.io->size(raw->medium.image, &size, err)) {
+        return false;
+    }
+    *out = (uint64_t)bytes;
+    return size == HEADER_SIZE + (uint64_t)bytes ||
+           err_set(err, ERR_CLASH, "its image has %llu bytes, and its home says %llu",
+                   (unsigned long long)size, (unsigned long long)(HEADER_SIZE + (uint64_t)bytes));
+}
+
 static bool open_sealed(const struct vm *vm, const json_t *entry, struct opened *raw,
                         struct secret **out_dek, struct err *err)
 {
     AUTO(drop_free) char *name = disk_image_name(vm, entry);
     AUTO(drop_free) unsigned char *bytes = text_room(HEADER_SIZE, 1);
     struct header_want want;
+    uint64_t size = 0;
 
     return wanted_header(vm, entry, &want, err) && image_open(vm, name, NULL, false, raw, err) &&
+           check_size(raw, entry, &size, err) &&
            medium_read(&raw->medium, 0, bytes, HEADER_SIZE, err) &&
            header_open(bytes, HEADER_SIZE, &want, vm->key, out_dek, err);
 }
@@ -361,7 +381,12 @@ bool disk_bytes(const struct vm *vm, const json_t *entry, uint64_t *out, struct 
 {
     AUTO(drop_free) char *name = disk_image_name(vm, entry);
     AUTO(drop_opened) struct opened raw = {0};
+    uint64_t size = 0, there = 0;
 
-    return image_open(vm, name, NULL, false, &raw, err) &&
-           source_sealed_bytes(&raw.medium, out, err);
+    if (!image_open(vm, name, NULL, false, &raw, err) || !check_size(&raw, entry, &size, err) ||
+        !source_sealed_bytes(&raw.medium, &there, err)) {
+        return err_add(err, "the size of disk '%s'", json_string_or(entry, "name", ""));
+    }
+    *out = there < size ? there : size; /* extents are the datastore's word as well */
+    return true;
 }

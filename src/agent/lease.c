@@ -130,16 +130,14 @@ static char *note_path(const struct leases *leases, const char *uuid)
     return text_make("%s/%s", leases->folder, uuid);
 }
 
-void lease_note(struct leases *leases, const struct leased *leased)
+bool lease_note(struct leases *leases, const struct leased *leased, struct err *err)
 {
     AUTO(drop_free) char *path = note_path(leases, leased->uuid);
     AUTO(drop_free) char *text = text_make("%lld\n", (long long)leased->deadline);
-    struct err err = {0};
 
-    if (!file_make_folder(leases->folder, 0700, &err) ||
-        !file_write(path, text, strlen(text), 0600, &err)) {
-        log_err(&err);
-    }
+    return (file_make_folder(leases->folder, 0700, err) &&
+            file_write(path, text, strlen(text), 0600, err)) ||
+           err_add(err, "note the lease of VM '%s'", leased->uuid);
 }
 
 void lease_note_remove(struct leases *leases, const char *uuid)
@@ -154,7 +152,7 @@ void lease_note_remove(struct leases *leases, const char *uuid)
 
 /* ---- held ---- */
 
-bool lease_extend(struct leases *leases, struct leased *leased, int64_t asked)
+bool lease_extend(struct leased *leased, int64_t asked)
 {
     if (leased->state == LEASE_LOST) {
         return false;
@@ -165,7 +163,6 @@ bool lease_extend(struct leases *leases, struct leased *leased, int64_t asked)
     leased->renewed_at = asked;
     leased->deadline = asked + 1000 * (int64_t)(LEASE_SECONDS - LEASE_MARGIN);
     leased->renew_at = asked + 1000 * (int64_t)LEASE_RENEW;
-    lease_note(leases, leased);
     return true;
 }
 
@@ -199,15 +196,19 @@ static bool write_taken(struct leases *leases, const char *uuid, int64_t asked, 
     pthread_mutex_lock(&leases->table);
     struct leased *leased = lease_entry(leases, uuid);
     bool held = leases->agent->now() < asked + 1000 * (int64_t)(LEASE_SECONDS - LEASE_MARGIN) &&
-                lease_extend(leases, leased, asked);
+                lease_extend(leased, asked);
+    bool noted = held && lease_note(leases, leased, err);
 
-    if (held) {
+    if (noted) {
         json_decref(leased->record);
         leased->record = TAKE(record);
         leased->version = version;
+    } else if (held) {
+        leased->state = LEASE_FREE; /* nothing was started under it: it may run out */
+        leased->seen_at = leases->agent->now();
     }
     pthread_mutex_unlock(&leases->table);
-    return held || err_set(err, ERR_AWAY, "it took too long");
+    return noted || (!held && err_set(err, ERR_AWAY, "it took too long"));
 }
 
 static bool take(struct leases *leases, const char *uuid, struct err *err)

@@ -196,7 +196,10 @@ void lease_renew(struct leases *leases, struct leased *leased)
 
     pthread_mutex_lock(&leases->table);
     if (leased->state == LEASE_HELD && renewed && leases->agent->now() < leased->deadline) {
-        (void)lease_extend(leases, leased, asked);
+        (void)lease_extend(leased, asked);
+        if (!lease_note(leases, leased, &err)) {
+            log_err(&err);
+        }
         json_decref(leased->record);
         leased->record = TAKE(record);
         leased->version = version;

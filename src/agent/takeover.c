@@ -123,15 +123,11 @@ bool takeover_try(struct vm *vm, bool *out_taken, struct err *err)
 
 /* ---- the one who was fenced ---- */
 
-static bool destroy_all(struct agent *agent, const json_t *list, struct err *err)
+static bool destroy_each(struct agent *agent, struct hv *hv, const json_t *list, struct err *err)
 {
-    struct hv *hv = NULL;
     const json_t *uuid = NULL;
     size_t i;
 
-    if (!agent_hv(agent, &hv, err)) {
-        return false;
-    }
     json_array_foreach(list, i, uuid)
     {
         if (!agent->hypervisor->destroy(hv, json_string_value(uuid), err)) {
@@ -139,6 +135,29 @@ static bool destroy_all(struct agent *agent, const json_t *list, struct err *err
         }
     }
     return true;
+}
+
+/* What this host knows of, then whatever of quoin's the hypervisor lists, known or not. */
+static bool destroy_all(struct agent *agent, const json_t *known, struct err *err)
+{
+    AUTO(drop_json) json_t *there = NULL;
+    struct hv *hv = NULL;
+
+    return agent_hv(agent, &hv, err) && destroy_each(agent, hv, known, err) &&
+           agent->hypervisor->list(hv, &there, err) && destroy_each(agent, hv, there, err);
+}
+
+static bool none_is_left(struct agent *agent, struct err *err)
+{
+    AUTO(drop_json) json_t *there = NULL;
+    struct hv *hv = NULL;
+
+    if (!agent_hv(agent, &hv, err) || !agent->hypervisor->list(hv, &there, err)) {
+        return false;
+    }
+    return json_array_size(there) == 0 ||
+           err_set(err, ERR_AWAY, "VM '%s' is still there: the fence of this host stays",
+                   json_string_value(json_array_get(there, 0)));
 }
 
 /* Everything that this host may have had running: what it holds or held, and what it knows of. */
@@ -211,7 +230,7 @@ static bool heal(struct agent *agent, const struct store_conf *conf, struct err 
     /* Twice: a start that the hypervisor was at when the agent before us ended has come up by now.
      */
     if (!destroy_all(agent, ours, err) || !wait_for_silence(err) ||
-        !destroy_all(agent, ours, err)) {
+        !destroy_all(agent, ours, err) || !none_is_left(agent, err)) {
         return false;
     }
     agent_store_close(agent);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Undoing a cluster on all its hosts: the VMs first (on the host where one runs, then what the
- * others know of it), then the datastore everywhere, and the keys last. A host that does not answer
- * does not hold the others back; it is named, and the same command undoes it later.
+ * Undoing a cluster on all its hosts: the VMs first (each on the host that holds it, wherever a
+ * takeover has brought it; then what the others know of it), then the datastore everywhere, and the
+ * keys last. A host that does not answer does not hold the others back; it is named, and the same
+ * command undoes it later.
  */
 #include <string.h>
 
@@ -22,28 +23,28 @@ static bool undo_step(struct deploy *deploy, struct remote *remote, const char *
     return deploy_step(deploy, remote, kind, params, NULL, err);
 }
 
-static bool runs_one(const json_t *status)
-{
-    json_t *vm;
-    size_t i;
+/* Who is asked first to remove a VM: the host that holds its lease, which the others are refused
+ * for; then one where it runs, then the rest. */
+enum turn { TURN_HOLDER, TURN_RUNS, TURN_REST, TURNS };
 
-    json_array_foreach(json_object_get(status, "vms"), i, vm)
-    {
-        if (strcmp(json_string_or(vm, "state", "off"), "off") != 0) {
-            return true;
-        }
+static enum turn turn_of(const json_t *vm)
+{
+    const json_t *lease = json_object_get(vm, "lease");
+
+    if (strcmp(json_string_or(lease, "state", ""), "held") == 0) {
+        return TURN_HOLDER;
     }
-    return false;
+    return strcmp(json_string_or(vm, "state", "off"), "off") != 0 ? TURN_RUNS : TURN_REST;
 }
 
-static void undo_vms(struct deploy *deploy, struct undoing *host)
+static void undo_vms(struct deploy *deploy, struct undoing *host, enum turn turn)
 {
     json_t *vm;
     size_t i;
 
     json_array_foreach(json_object_get(host->status, "vms"), i, vm)
     {
-        if (host->err.kind == ERR_NONE) {
+        if (host->err.kind == ERR_NONE && turn_of(vm) == turn) {
             (void)undo_step(deploy, host->remote, "vm.remove", json_string_or(vm, "name", NULL),
                             json_pack("{s:s}", "vm", json_string_or(vm, "id", "")), &host->err);
         }
@@ -70,14 +71,9 @@ static void look(struct deploy *deploy, size_t number, struct undoing *host)
 static void undo_all_vms(struct deploy *deploy, struct undoing *hosts, size_t count)
 {
     report_phase(deploy->report, "vms", 1, 3);
-    for (size_t i = 0; i < count; i++) {
-        if (runs_one(hosts[i].status)) {
-            undo_vms(deploy, &hosts[i]);
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (!runs_one(hosts[i].status)) {
-            undo_vms(deploy, &hosts[i]);
+    for (enum turn turn = TURN_HOLDER; turn < TURNS; turn++) {
+        for (size_t i = 0; i < count; i++) {
+            undo_vms(deploy, &hosts[i], turn);
         }
     }
 }

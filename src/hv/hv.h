@@ -126,6 +126,9 @@ struct hypervisor {
     void (*close)(struct hv *hv);
     /* A VM that is not there is HV_ABSENT and no error. */
     bool (*look)(struct hv *hv, const char *uuid, struct hv_look *out, struct err *err);
+    /* A JSON array of the UUIDs of all VMs that are there, in whatever state, and that quoin
+     * started, on this host or before they moved to it; a new reference. */
+    bool (*list)(struct hv *hv, json_t **out, struct err *err);
     /* Running: nothing. Paused: goes on. Else started from `domain`; running when it returns.
      * ERR_INPUT: domain_xml's refusals, or a key without its shape; ERR_CLASH: another VM has its
      * name, or it is crashed; ERR_DENIED: a key opens no disk, or not the TPM's state; ERR_SYSTEM:

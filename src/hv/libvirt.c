@@ -167,6 +167,52 @@ static bool libvirt_look(struct hv *hv, const char *uuid, struct hv_look *out, s
     return libvirt_connection(hv, &connection, err) && look_at(connection, uuid, out, err);
 }
 
+DROP(domains, virDomainPtr *, free);
+
+/* Ours by the metadata that domain_xml writes; one that ended meanwhile is nobody's. */
+static bool add_ours(json_t *list, virDomainPtr domain, struct err *err)
+{
+    AUTO(drop_free)
+    char *note = virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, DOMAIN_METADATA, 0);
+    const virError *error = note ? NULL : virGetLastError();
+    char uuid[VIR_UUID_STRING_BUFLEN];
+
+    if (error && error->code != VIR_ERR_NO_DOMAIN_METADATA && error->code != VIR_ERR_NO_DOMAIN) {
+        return libvirt_err(err, "tell whose a virtual machine is");
+    }
+    if (!note) {
+        return true;
+    }
+    if (virDomainGetUUIDString(domain, uuid) < 0) {
+        return libvirt_err(err, "tell a virtual machine's UUID");
+    }
+    json_array_append_new(list, json_string(uuid));
+    return true;
+}
+
+static bool libvirt_list(struct hv *hv, json_t **out, struct err *err)
+{
+    AUTO(drop_connection) virConnectPtr connection = NULL;
+    AUTO(drop_domains) virDomainPtr *domains = NULL;
+    AUTO(drop_json) json_t *list = json_array();
+    bool listed = true;
+
+    if (!libvirt_connection(hv, &connection, err)) {
+        return false;
+    }
+    int count = virConnectListAllDomains(connection, &domains, 0);
+
+    if (count < 0) {
+        return libvirt_err(err, "list virtual machines");
+    }
+    for (int i = 0; i < count; i++) {
+        listed = listed && add_ours(list, domains[i], err);
+        virDomainFree(domains[i]);
+    }
+    *out = listed ? TAKE(list) : NULL;
+    return listed;
+}
+
 bool libvirt_check_host(struct err *err)
 {
     struct statfs is;
@@ -304,6 +350,7 @@ const struct hypervisor hypervisor_libvirt = {
     .open = libvirt_open,
     .close = libvirt_close,
     .look = libvirt_look,
+    .list = libvirt_list,
     .start = libvirt_start,
     .stop = libvirt_stop,
     .destroy = libvirt_destroy,

@@ -150,9 +150,22 @@ static bool job_look(const struct guest *guest, const char *id, json_t **out, st
     return true;
 }
 
+/* It is told to end, and not waited for: what clears up afterwards looks again. */
+static bool job_give_up(const struct guest *guest, const char *id, struct err *err)
+{
+    struct err ignored = {0};
+
+    (void)libvirt_monitor(guest->domain, "job-cancel", json_pack("{s:s}", "id", id), NULL,
+                          &ignored);
+    return err_set(err, ERR_AWAY, "QEMU's job did not come forward for %d seconds",
+                   NODES_STILL_SECONDS);
+}
+
 /* Until it is concluded; then it is dismissed, and what went wrong is said. */
 static bool job_end(const struct guest *guest, const char *id, struct err *err)
 {
+    struct nodes_pace pace = {0};
+
     for (;;) {
         AUTO(drop_json) json_t *job = NULL;
 
@@ -168,6 +181,9 @@ static bool job_end(const struct guest *guest, const char *id, struct err *err)
             return libvirt_monitor(guest->domain, "job-dismiss", json_pack("{s:s}", "id", id), NULL,
                                    err) &&
                    (!fault || err_set(err, ERR_SYSTEM, "QEMU does not copy: %s", fault));
+        }
+        if (!nodes_pace(&pace, job, clock_ms())) {
+            return job_give_up(guest, id, err);
         }
         nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
     }

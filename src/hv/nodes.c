@@ -156,3 +156,13 @@ bool nodes_order(const struct hv_target *target, json_t **out, struct err *err)
                      "read-only", target->read_only);
     return *out || err_set(err, ERR_BUG, "the order for QEMU is no JSON");
 }
+
+bool nodes_pace(struct nodes_pace *pace, const json_t *job, int64_t now)
+{
+    int64_t done = json_integer_value(json_object_get(job, "current-progress"));
+
+    if (pace->since == 0 || done != pace->done) {
+        *pace = (struct nodes_pace){.since = now, .done = done};
+    }
+    return now - pace->since < 1000 * (int64_t)NODES_STILL_SECONDS;
+}

@@ -24,6 +24,18 @@ const char *nodes_added(const json_t *nodes, const char *source);
 bool nodes_used(const json_t *blocks, const char *name);
 /* Bytes that our bitmap of this node counts; -1: it has none. */
 int64_t nodes_dirty(const json_t *nodes, const char *name);
+/* A job of QEMU's that does not come forward for so long is given up: an operation on a datastore
+ * that works on ends in seconds, also while a host of it fails (it is held for failed after 10 s),
+ * and whoever waits holds up all other work on the host. A copy that is limited to less than some
+ * KiB a second would end by it, which no one has use for. */
+#define NODES_STILL_SECONDS 120
+/* Begins all zero. */
+struct nodes_pace {
+    int64_t since; /* milliseconds: when it came forward last; 0: it was not looked at yet */
+    int64_t done;
+};
+/* As query-jobs tells a job at `now` (a clock that nobody sets); false: it is to be given up. */
+bool nodes_pace(struct nodes_pace *pace, const json_t *job, int64_t now);
 /* How the node of a new image is called: the same for the same image. */
 void nodes_name(const char *source, char out[NODES_NAME]);
 /* The arguments of blockdev-add. ERR_INPUT: `target` has a field without its shape. */

@@ -24,7 +24,8 @@ struct sealed {
 static bool mark(void *context, uint64_t offset, uint64_t length, struct err *err)
 {
     struct sealed *sealed = context;
-    uint64_t end = offset + length;
+    uint64_t whole = HEADER_SIZE + sealed->size;
+    uint64_t end = offset < whole && length < whole - offset ? offset + length : whole;
 
     (void)err;
     for (uint64_t at = offset < HEADER_SIZE ? HEADER_SIZE : offset; at < end;

@@ -121,6 +121,14 @@ static bool fake_look(struct hv *hv, const char *uuid, struct hv_look *out, stru
     return true;
 }
 
+static bool fake_list(struct hv *hv, json_t **out, struct err *err)
+{
+    (void)hv;
+    (void)err;
+    *out = fake_hv.state == HV_ABSENT ? json_array() : json_pack("[s]", fake_hv.uuid);
+    return true;
+}
+
 static bool disk_opens(const struct domain_disk *disk, const struct secret *key, struct err *err)
 {
     struct image *image = NULL;
@@ -161,7 +169,7 @@ static bool fake_destroy(struct hv *hv, const char *uuid, struct err *err)
     if (fake_hv.stuck) {
         return err_set(err, ERR_SYSTEM, "the process does not end");
     }
-    if (strcmp(fake_hv.uuid, uuid) == 0) {
+    if (strcmp(fake_hv.uuid, uuid) == 0 && !fake_hv.lives_on) {
         fake_hv.state = HV_ABSENT;
     }
     return true;
@@ -174,7 +182,7 @@ static bool fake_stop(struct hv *hv, const char *uuid, unsigned seconds, struct 
 }
 
 static const struct hypervisor fake = {
-    "fake",     "one VM",  fake_open,    fake_close,   fake_look,
+    "fake",     "one VM",  fake_open,    fake_close,   fake_look, fake_list,
     fake_start, fake_stop, fake_destroy, &fake_copies, NULL,
 };
 

@@ -299,9 +299,23 @@ static void a_disk_that_is_not_poured_is_not_copied(void **state)
     step_refused("vm.copy", this_vm(), ERR_ABSENT);
 }
 
+static void an_image_of_another_size_than_its_home_says_is_not_copied(void **state)
+{
+    (void)state;
+    make_running();
+    AUTO(drop_free) char *image = disk_image("system");
+    AUTO(drop_free) char *path = fake_store_image(image);
+    size_t images = images_there();
+
+    assert_int_equal(truncate(path, (off_t)1 << 40), 0);
+    step_refused("vm.copy", this_vm(), ERR_CLASH);
+    assert_int_equal(images_there(), images);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        IT(an_image_of_another_size_than_its_home_says_is_not_copied),
         IT(a_running_vm_gets_other_keys_and_images),
         IT(the_old_key_opens_no_new_disk),
         IT(a_vm_that_is_off_is_copied_too),

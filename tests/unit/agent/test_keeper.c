@@ -5,6 +5,7 @@
 #include "world.h"
 
 #include "agent/keeper.h"
+#include "agent/lease.h"
 #include "agent/status.h"
 
 /* The keeper looks again after at most this long when it was woken or is in its first failures. */
@@ -206,9 +207,25 @@ static void it_does_not_wait_for_a_step_at_work(void **state)
     pthread_mutex_unlock(&world.agent.work);
 }
 
+static void a_lease_that_cannot_be_noted_is_not_taken(void **state)
+{
+    AUTO(drop_free) char *folder = agent_path(&world.agent, "leases");
+    struct err err = {0};
+
+    (void)state;
+    make_poured();
+    assert_true(file_write(folder, "", 0, 0600, &err));
+    assert_false(lease_take(&world.agent, vm_uuid("mgr"), &err));
+    assert_false(lease_holds(&world.agent, vm_uuid("mgr")));
+    assert_true(file_remove(folder, &err));
+    (void)step_do("vm.start", this_vm());
+    assert_true(lease_holds(&world.agent, vm_uuid("mgr")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        IT(a_lease_that_cannot_be_noted_is_not_taken),
         IT(a_vm_that_shall_run_runs_again_after_a_power_cut),
         IT(the_door_of_an_enrolled_host_opens_again),
         IT(a_vm_that_shall_be_off_stays_off),

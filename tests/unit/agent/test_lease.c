@@ -466,6 +466,24 @@ static void a_fenced_host_destroys_what_it_runs_then_lifts_its_fence(void **stat
     assert_null(vm_here("mgr")->config);
 }
 
+static void a_fenced_host_destroys_also_what_it_has_no_note_of(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    make_running();
+    world_restart(); /* it has read no notes, and knows of no VM */
+    (void)snprintf(fake_leases.fenced, sizeof(fake_leases.fenced), "%s", world.address);
+    lease_suspect(&world.agent);
+    fake_hv.lives_on = true;
+    assert_false(takeover_heal(&world.agent, &err));
+    assert_string_equal(fake_leases.fenced, world.address);
+    fake_hv.lives_on = false;
+    assert_true(takeover_heal(&world.agent, &err));
+    assert_int_equal(fake_hv.state, HV_ABSENT);
+    assert_string_equal(fake_leases.fenced, "");
+}
+
 static void a_host_that_was_fenced_while_it_was_off_comes_back(void **state)
 {
     struct err err = {0};
@@ -522,20 +540,20 @@ static void forge(const char *text)
                                           strlen(text), STORE_ANY, NULL, &err));
 }
 
+#define RECORD(holder, fence)                                                                      \
+    "{\"holder\":" holder ",\"term\":9,\"count\":0,\"fence\":" fence ",\"fenced\":[]}"
+#define AT(host, address) "{\"host\":\"" host "\",\"address\":\"" address "\"}"
+
 static void a_record_names_hosts_by_addresses_and_not_too_many(void **state)
 {
     static const char *const refused[] = {
         "[]",
         "{}",
-        "{\"holder\":{\"host\":\"h2\",\"address\":\"\"},"
-        "\"term\":1,\"count\":0,\"fence\":[],\"fenced\":[]}",
-        "{\"holder\":{\"host\":\"h2\",\"address\":\"10.0.0.1:0/0\"},"
-        "\"term\":1,\"count\":0,\"fence\":[],\"fenced\":[]}",
-        "{\"holder\":{\"address\":\"10.0.0.1\"},"
-        "\"term\":1,\"count\":0,\"fence\":[],\"fenced\":[]}",
-        "{\"holder\":null,\"term\":1,\"count\":0,"
-        "\"fence\":[{\"host\":\"h2\",\"address\":\"10.0.0.0/8\"}],\"fenced\":[]}",
-        "{\"holder\":null,\"term\":1,\"count\":0,\"fence\":{},\"fenced\":[]}",
+        RECORD(AT("h2", ""), "[]"),
+        RECORD(AT("h2", "10.0.0.1:0/0"), "[]"),
+        RECORD("{\"address\":\"10.0.0.1\"}", "[]"),
+        RECORD("null", "[" AT("h2", "10.0.0.0/8") "]"),
+        RECORD("null", "{}"),
     };
     AUTO(drop_json) json_t *record = lease_record_taken(NULL, "h1", "fd00::1");
     json_t *fence = json_object_get(record, "fence");
@@ -558,9 +576,7 @@ static void a_record_names_hosts_by_addresses_and_not_too_many(void **state)
     assert_false(lease_record_check(record, &err));
 }
 
-#define FORGED                                                                                     \
-    "{\"holder\":{\"host\":\"h2\",\"address\":\"" OTHERS "\"},\"term\":9,\"count\":0,"             \
-    "\"fence\":[{\"host\":\"h3\",\"address\":\"127.99.0.3\"}],\"fenced\":[]}"
+#define FORGED RECORD(AT("h2", OTHERS), "[" AT("h3", "127.99.0.3") "]")
 
 static void a_record_cannot_have_anybody_fenced_who_is_no_member(void **state)
 {
@@ -612,7 +628,7 @@ static void no_lease_is_ended_without_a_fence(void **state)
 
     (void)state;
     make_others();
-    forge("{\"holder\":null,\"term\":9,\"count\":0,\"fence\":[],\"fenced\":[]}");
+    forge(RECORD("null", "[]"));
     fake_leases.address[0] = '\0';
     fake_leases.now -= 3600 * SECOND;
     pass(3 * LEASE_SECONDS + 4);
@@ -663,6 +679,7 @@ int main(void)
         IT(who_was_fenced_by_hand_needs_no_proof_of_membership),
         IT(no_lease_is_ended_without_a_fence),
         IT(a_fenced_host_destroys_what_it_runs_then_lifts_its_fence),
+        IT(a_fenced_host_destroys_also_what_it_has_no_note_of),
         IT(a_host_that_was_fenced_while_it_was_off_comes_back),
         IT(an_agent_that_ends_leaves_no_thread_at_its_leases),
     };

@@ -78,6 +78,7 @@ struct fake_hv {
     unsigned calls;       /* of these functions */
     unsigned fail_at;     /* the so manieth call fails; 0: none */
     bool dies;            /* and the VM with it */
+    bool lives_on;        /* destroying it says it succeeded, and it did not */
 };
 extern struct fake_hv fake_hv;
 extern const struct hv_copies fake_copies;

@@ -139,6 +139,25 @@ static void a_source_without_its_shape_is_refused(void **state)
     }
 }
 
+static void a_job_that_does_not_come_forward_is_given_up(void **state)
+{
+    const int64_t still = 1000 * (int64_t)NODES_STILL_SECONDS;
+    struct nodes_pace pace = {0};
+    int64_t now = 5000;
+
+    (void)state;
+    for (int done = 0; done < 10; done++) {
+        AUTO(drop_json) json_t *job = json_pack("{s:i}", "current-progress", done);
+
+        assert_true(nodes_pace(&pace, job, now));
+        now += still - 1;
+        assert_true(nodes_pace(&pace, job, now));
+    }
+    AUTO(drop_json) json_t *job = json_pack("{s:i}", "current-progress", 9);
+
+    assert_false(nodes_pace(&pace, job, now + 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +167,7 @@ int main(void)
         cmocka_unit_test(what_the_guest_wrote_is_counted_in_our_bitmap),
         cmocka_unit_test(a_node_is_in_use_by_a_device),
         cmocka_unit_test(names_are_short_and_their_images_own),
+        cmocka_unit_test(a_job_that_does_not_come_forward_is_given_up),
         cmocka_unit_test(an_order_says_all_and_no_secret),
         cmocka_unit_test(a_source_without_its_shape_is_refused),
     };
