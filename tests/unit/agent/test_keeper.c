@@ -7,6 +7,7 @@
 #include "agent/keeper.h"
 #include "agent/lease.h"
 #include "agent/status.h"
+#include "agent/takeover.h"
 
 /* The keeper looks again after at most this long when it was woken or is in its first failures. */
 #define PATIENCE_MS 20000
@@ -222,9 +223,28 @@ static void a_lease_that_cannot_be_noted_is_not_taken(void **state)
     assert_true(lease_holds(&world.agent, vm_uuid("mgr")));
 }
 
+static void a_fenced_host_destroys_also_what_it_has_no_note_of(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    make_running();
+    world_restart(); /* it has read no notes, and knows of no VM */
+    (void)snprintf(fake_leases.fenced, sizeof(fake_leases.fenced), "%s", world.address);
+    lease_suspect(&world.agent);
+    fake_hv.lives_on = true;
+    assert_false(takeover_heal(&world.agent, &err));
+    assert_string_equal(fake_leases.fenced, world.address);
+    fake_hv.lives_on = false;
+    assert_true(takeover_heal(&world.agent, &err));
+    assert_int_equal(fake_hv.state, HV_ABSENT);
+    assert_string_equal(fake_leases.fenced, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        IT(a_fenced_host_destroys_also_what_it_has_no_note_of),
         IT(a_lease_that_cannot_be_noted_is_not_taken),
         IT(a_vm_that_shall_run_runs_again_after_a_power_cut),
         IT(the_door_of_an_enrolled_host_opens_again),

@@ -466,24 +466,6 @@ static void a_fenced_host_destroys_what_it_runs_then_lifts_its_fence(void **stat
     assert_null(vm_here("mgr")->config);
 }
 
-static void a_fenced_host_destroys_also_what_it_has_no_note_of(void **state)
-{
-    struct err err = {0};
-
-    (void)state;
-    make_running();
-    world_restart(); /* it has read no notes, and knows of no VM */
-    (void)snprintf(fake_leases.fenced, sizeof(fake_leases.fenced), "%s", world.address);
-    lease_suspect(&world.agent);
-    fake_hv.lives_on = true;
-    assert_false(takeover_heal(&world.agent, &err));
-    assert_string_equal(fake_leases.fenced, world.address);
-    fake_hv.lives_on = false;
-    assert_true(takeover_heal(&world.agent, &err));
-    assert_int_equal(fake_hv.state, HV_ABSENT);
-    assert_string_equal(fake_leases.fenced, "");
-}
-
 static void a_host_that_was_fenced_while_it_was_off_comes_back(void **state)
 {
     struct err err = {0};
@@ -679,7 +661,6 @@ int main(void)
         IT(who_was_fenced_by_hand_needs_no_proof_of_membership),
         IT(no_lease_is_ended_without_a_fence),
         IT(a_fenced_host_destroys_what_it_runs_then_lifts_its_fence),
-        IT(a_fenced_host_destroys_also_what_it_has_no_note_of),
         IT(a_host_that_was_fenced_while_it_was_off_comes_back),
         IT(an_agent_that_ends_leaves_no_thread_at_its_leases),
     };
