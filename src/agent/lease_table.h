@@ -64,8 +64,8 @@ bool lease_extend(struct leased *leased, int64_t asked);
 /* Under `io`. Asks the datastore once more, and does what its answer says. */
 void lease_renew(struct leases *leases, struct leased *leased);
 void lease_lose(struct leases *leases, struct leased *leased, const char *why);
-/* The note under /run: by it an agent that was restarted knows what runs here under a lease. None is
- * taken without it; one that is not renewed says an earlier end, which is safe. */
+/* The note under /run: by it an agent that was restarted knows what runs here under a lease. None
+ * is taken without it; one that is not renewed says an earlier end, which is safe. */
 bool lease_note(struct leases *leases, const struct leased *leased, struct err *err);
 void lease_note_remove(struct leases *leases, const char *uuid);
 
