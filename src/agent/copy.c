@@ -22,6 +22,7 @@ struct copy {
     struct hv *hv;
     struct store *store;
     bool live, switched;
+    bool unsure; /* what the datastore holds, the old home or the new */
     uint64_t limit;
     const struct progress *progress;
     struct store_attachment attachments[DOMAIN_MAX_DISKS]; /* of the new images */
@@ -121,12 +122,77 @@ static bool sweep(struct vm *vm, struct err *err)
     return true;
 }
 
-bool copy_sweep(struct vm *vm, struct err *err)
+/* ---- the proof, without which no old image goes ---- */
+
+static bool is_unproven(const struct vm *vm)
 {
-    if (vm->swept) {
+    return json_is_true(json_object_get(vm->config, "unproven"));
+}
+
+static void set_proven(struct vm *vm)
+{
+    pthread_mutex_lock(&vm->lock);
+    (void)json_object_del(vm->config, "unproven");
+    pthread_mutex_unlock(&vm->lock);
+}
+
+static bool refuse(struct vm *vm, const char *disk, struct err *err)
+{
+    vm->refuted = true;
+    err_set(err, ERR_CLASH, "disk '%s' is not proven encrypted; the images before it are kept",
+            disk);
+    return err_mend(err, "quoin verify names the plain blocks, docs/recovery.md says how to look "
+                         "at the disk; a deep rekey or a restart of the agent proves it again");
+}
+
+static bool prove_disks(struct vm *vm, const struct progress *progress, struct err *err)
+{
+    const json_t *disks = disks_of(vm);
+    size_t count = json_array_size(disks);
+
+    for (size_t i = 0; i < count; i++) {
+        const json_t *entry = json_array_get(disks, i);
+        struct proof_result result = {0};
+
+        progress_tell(progress, CAUGHT_PERCENT + (unsigned)(i * (100 - CAUGHT_PERCENT) / count),
+                      "prove the new disks");
+        if (!disk_check(vm, entry, err) || !disk_examine(vm, entry, NULL, NULL, &result, err)) {
+            return false;
+        }
+        if (!result.encrypted) {
+            return refuse(vm, json_string_or(entry, "name", ""), err);
+        }
+    }
+    return true;
+}
+
+/* The switch wrote that there is no proof yet; so whoever comes to sweep makes it. One that found
+ * plain blocks is not made again by itself: it reads every disk. */
+static bool prove(struct vm *vm, const struct progress *progress, struct err *err)
+{
+    if (!is_unproven(vm)) {
         return true;
     }
-    vm->swept = vm_open(vm, err) && sweep(vm, err);
+    if (vm->refuted) {
+        return refuse(vm, "of a deep rekey", err);
+    }
+    if (!prove_disks(vm, progress, err)) {
+        return false;
+    }
+    set_proven(vm);
+    if (vm_save(vm, err)) {
+        return true;
+    }
+    vm_note(vm, vm->config, "unproven", json_true());
+    return false;
+}
+
+bool copy_sweep(struct vm *vm, struct err *err)
+{
+    if (vm->swept && !is_unproven(vm)) {
+        return true;
+    }
+    vm->swept = vm_open(vm, err) && prove(vm, NULL, err) && sweep(vm, err);
     return vm->swept || err_add(err, "remove what an interrupted copy left");
 }
 
@@ -198,6 +264,7 @@ static bool look(struct copy *copy, struct err *err)
     }
     copy->live = now.state != HV_ABSENT;
     copy->vm->swept = false;
+    copy->vm->refuted = false;
     if ((now.state == HV_PAUSED && !vm_start(copy->vm, &started, err)) ||
         !copy_sweep(copy->vm, err)) {
         return false;
@@ -273,6 +340,7 @@ static bool rename_disks(struct copy *copy, struct err *err)
         json_object_set_new(entry, "uuid", json_string(uuid));
         json_object_set_new(entry, "image", json_string(image));
     }
+    json_object_set_new(copy->next.config, "unproven", json_true());
     return true;
 }
 
@@ -396,6 +464,7 @@ static bool change_over(struct copy *copy, struct err *err)
     }
     /* What is stored cannot be told: the next start asks, and until then the guest stands still. */
     away = *err;
+    copy->unsure = true;
     vm_close(copy->vm);
     if (copy->live && !vm_start(copy->vm, &started, err)) {
         *err = away;
@@ -443,31 +512,6 @@ static bool copy_all(struct copy *copy, struct err *err)
 
 /* ---- after ---- */
 
-static bool prove(struct copy *copy, struct err *err)
-{
-    const json_t *disks = disks_of(copy->vm);
-
-    for (size_t i = 0; i < json_array_size(disks); i++) {
-        const json_t *entry = json_array_get(disks, i);
-        struct proof_result result = {0};
-
-        progress_tell(copy->progress,
-                      CAUGHT_PERCENT +
-                          (unsigned)(i * (100 - CAUGHT_PERCENT) / json_array_size(disks)),
-                      "prove the new disks");
-        if (!disk_check(copy->vm, entry, err) ||
-            !disk_examine(copy->vm, entry, NULL, NULL, &result, err)) {
-            return false;
-        }
-        if (!result.encrypted) {
-            return err_set(err, ERR_CLASH, "disk '%s' is not proven encrypted: %llu plain blocks",
-                           json_string_or(entry, "name", ""),
-                           (unsigned long long)result.plain_blocks);
-        }
-    }
-    return true;
-}
-
 static void fall_back(struct copy *copy)
 {
     struct err err = {0};
@@ -478,8 +522,8 @@ static void fall_back(struct copy *copy)
     if (now.state == HV_PAUSED && copy->vm->key) {
         (void)vm_start(copy->vm, &started, &err);
     }
-    /* What cannot be removed now is removed by the keeper. */
-    (void)(copy->vm->key && copy_sweep(copy->vm, &err));
+    /* What is not removed now is removed by the keeper, after the proof where the home changed. */
+    (void)(copy->vm->key && !copy->unsure && copy_sweep(copy->vm, &err));
 }
 
 bool copy_vm(struct vm *vm, uint64_t limit, struct making *making, struct err *err)
@@ -501,7 +545,7 @@ bool copy_vm(struct vm *vm, uint64_t limit, struct making *making, struct err *e
         return err_add(err, "deep rekey of VM '%s'", vm->uuid);
     }
     making->changed = true;
-    if (!prove(&copy, err) || !copy_sweep(vm, err)) {
+    if (!prove(vm, making->progress, err) || !copy_sweep(vm, err)) {
         return err_add(err, "deep rekey of VM '%s': its disks are the new ones", vm->uuid);
     }
     progress_tell(making->progress, 100, "rekeyed");

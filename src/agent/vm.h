@@ -6,7 +6,8 @@
  *
  * The configuration in the home, JSON:
  *   {"name","cpus","memory","accel","network":{…},"admin":{…},"host","wanted":"off"|"running",
- *    "disks":[{"name","uuid","bytes","poured":bool,"image"}]}, "image" where the disk was copied
+ *    "disks":[{"name","uuid","bytes","poured":bool,"image"}],"unproven":true}, "image" where the
+ * disk was copied, "unproven" until the copies are proven encrypted and the old images may go
  */
 #ifndef QUOIN_AGENT_VM_H
 #define QUOIN_AGENT_VM_H
@@ -35,6 +36,7 @@ struct vm {
     atomic_bool unseen;  /* its generation could not be noted on this host yet (home_remember) */
     struct files_watch *watch;
     bool swept;    /* what an interrupted copy left was looked for; under `work` */
+    bool refuted;  /* the proof after a deep rekey found plain blocks; under `work` */
     char *trouble; /* why it does not run, or NULL */
     json_t *shown; /* what status last told of it, or NULL; under the agent's `state` */
 };

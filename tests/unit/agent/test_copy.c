@@ -41,6 +41,11 @@ static size_t images_there(void)
     return json_array_size(names);
 }
 
+static bool is_unproven(void)
+{
+    return json_is_true(json_object_get(vm_here("mgr")->config, "unproven"));
+}
+
 static void a_running_vm_gets_other_keys_and_images(void **state)
 {
     (void)state;
@@ -67,6 +72,7 @@ static void a_running_vm_gets_other_keys_and_images(void **state)
     assert_string_not_equal(envelope, vm->envelope);
     assert_string_not_equal(image, now);
     assert_int_equal(images_there(), images);
+    assert_false(is_unproven());
     model_end();
 }
 
@@ -162,11 +168,22 @@ static void nothing_is_lost(size_t images)
     assert_int_equal(fake_hv.state, HV_RUNNING);
     assert_true(as_the_model());
     assert_int_equal(images_there(), images);
+    assert_false(is_unproven());
+}
+
+/* What the home says now; then the old images are still there. */
+static bool is_kept(size_t images)
+{
+    struct err err = {0};
+
+    assert_true(vm_open(vm_here("mgr"), &err));
+    assert_true(!is_unproven() || images_there() > images);
+    return is_unproven();
 }
 
 static void fails_at_each(bool dies, bool restart)
 {
-    bool last = false;
+    bool last = false, kept = false;
 
     make_running();
     size_t images = images_there();
@@ -183,9 +200,10 @@ static void fails_at_each(bool dies, bool restart)
         if (restart) {
             world_restart();
         }
+        kept = is_kept(images) || kept;
         nothing_is_lost(images);
     }
-    assert_true(last);
+    assert_true(last && kept);
     model_end();
 }
 
@@ -281,6 +299,56 @@ static void a_paused_vm_whose_home_was_switched_gets_its_new_disks(void **state)
     model_end();
 }
 
+/* The first block of the payload, as it lies on the datastore: `bytes` and what was there change
+ * places. */
+static void exchange_block(unsigned char bytes[4096])
+{
+    AUTO(drop_free) char *image = disk_image("system");
+    AUTO(drop_free) char *path = fake_store_image(image);
+    AUTO(drop_fd) int fd = open(path, O_RDWR | O_CLOEXEC);
+    unsigned char before[4096];
+
+    assert_int_equal(pread(fd, before, sizeof(before), HEADER_SIZE), sizeof(before));
+    assert_int_equal(pwrite(fd, bytes, sizeof(before), HEADER_SIZE), sizeof(before));
+    memcpy(bytes, before, sizeof(before));
+}
+
+static void no_old_image_goes_while_a_new_one_is_not_proven(void **state)
+{
+    unsigned char block[4096];
+    struct err err = {0};
+
+    (void)state;
+    make_poured();
+    struct vm *vm = vm_here("mgr");
+    AUTO(drop_free) char *image = disk_image("system");
+    AUTO(drop_free) char *old = text_make("vm-%s-system-0", vm->uuid);
+    AUTO(drop_free) char *from = fake_store_image(image), *to = fake_store_image(old);
+
+    /* As a copy that is killed after the switch leaves it. */
+    assert_int_equal(link(from, to), 0);
+    assert_true(vm_open(vm, &err));
+    vm_note(vm, vm->config, "unproven", json_true());
+    assert_true(vm_save(vm, &err));
+    world_restart();
+    plain_fill(block, sizeof(block), 1);
+    exchange_block(block);
+    for (int i = 0; i < 2; i++) {
+        assert_false(copy_sweep(vm_here("mgr"), &err));
+        assert_int_equal(err.kind, ERR_CLASH);
+        assert_true(file_exists(to) && is_unproven());
+    }
+    step_refused("vm.copy", this_vm(), ERR_CLASH);
+    assert_true(file_exists(to));
+    exchange_block(block);
+    world_restart();
+    assert_true(copy_sweep(vm_here("mgr"), &err));
+    assert_false(file_exists(to));
+    world_restart();
+    assert_true(vm_open(vm_here("mgr"), &err));
+    assert_false(is_unproven());
+}
+
 static void without_room_nothing_is_begun(void **state)
 {
     (void)state;
@@ -326,6 +394,7 @@ int main(void)
         IT(a_home_that_cannot_be_written_leaves_the_old_disks),
         IT(a_generation_that_cannot_be_noted_loses_no_disk),
         IT(a_paused_vm_whose_home_was_switched_gets_its_new_disks),
+        IT(no_old_image_goes_while_a_new_one_is_not_proven),
         IT(without_room_nothing_is_begun),
         IT(a_disk_that_is_not_poured_is_not_copied),
     };
