@@ -134,7 +134,8 @@ manager_up() {
 
 # How many KEKs of the native provider on h1 are not retired.
 active_keks() {
-    on h1 sh -c 'cat /var/lib/quoin/provider*/ledger.json' | jq '[.keks[] | select(.retired == "")] | length'
+    on h1 sh -c 'find /var/lib/quoin/provider* -path "*.lost-*" -prune -o -name ledger.json -exec cat {} +' |
+        jq '[.keks[] | select(.retired == "")] | length'
 }
 
 # How the key server has an object: ACTIVE, or gone.
