@@ -129,7 +129,8 @@ manager_address() {
 
 # The manager's health over its own address, its certificate held against the cluster's CA.
 manager_up() {
-    curl -sf --max-time 5 --cacert "$state/edge-01/ca.pem" "https://$(manager_address)/healthz"
+    curl -sf --max-time 5 --cacert "$state/$("$quoin" blueprint get "$blueprint" cluster.name)/ca.pem" \
+        "https://$(manager_address)/healthz"
 }
 
 # How many KEKs of the native provider on h1 are not retired.

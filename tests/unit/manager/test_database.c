@@ -166,8 +166,8 @@ static void an_older_database_is_brought_to_this_version_with_all_that_is_in_it(
         "ALTER TABLE tasks DROP COLUMN doing",
         "ALTER TABLE tasks DROP COLUMN error",
         "ALTER TABLE tasks DROP COLUMN remedy",
-        "INSERT INTO events (at, severity, object, name, what) VALUES (7, 'info', 'hosts', 'h1',"
-        " 'it was so')",
+        ("INSERT INTO events (at, severity, object, name, what) "
+         "VALUES (7, 'info', 'hosts', 'h1', 'it was so')"),
         "PRAGMA user_version=1"};
     AUTO(folder_drop) char *folder = folder_make();
     struct database *database = open_in(folder);
