@@ -27,7 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     AUTO(drop_json)
     json_t *now =
         json_pack("{s:{s:s, s:i, s:O}}", "h1", "state", "up", "seen", 1, "report", report);
-    AUTO(drop_json) json_t *vms = live_vms(now);
+    AUTO(drop_json) json_t *keks = json_pack("[{s:s, s:i}]", "kek", "native:1:2", "since", 1);
+    AUTO(drop_json) json_t *vms = live_vms(now, keks);
 
     metrics_write(&own, now, &text);
     /* It goes out as JSON whatever came in. */

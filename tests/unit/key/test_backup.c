@@ -382,6 +382,7 @@ static void keys_handed_to_another_host_are_no_backup(void **state)
     char cluster[UUID_SIZE];
     struct err err = {0};
 
+    assert_non_null(text);
     assert_true(key_kek_make(made->key, "cluster edge-01 again", &kek, &err));
     assert_true(native_export(in_folder("old"), &to_file, CLUSTER, false, &jwks, cluster, &err));
     assert_int_equal(jwks->count, 3);

@@ -155,20 +155,19 @@ static void a_newer_database_is_refused_and_left_alone(void **state)
 /* As version 1 left it. */
 static void an_older_database_is_brought_to_this_version_with_all_that_is_in_it(void **state)
 {
-    static const char *const back[] = {
-        "DROP INDEX events_by_kind",
-        "DROP INDEX events_by_host",
-        "ALTER TABLE events DROP COLUMN kind",
-        "ALTER TABLE events DROP COLUMN host",
-        "DROP TABLE audits",
-        "DROP TABLE keks",
-        "ALTER TABLE tasks DROP COLUMN percent",
-        "ALTER TABLE tasks DROP COLUMN doing",
-        "ALTER TABLE tasks DROP COLUMN error",
-        "ALTER TABLE tasks DROP COLUMN remedy",
-        ("INSERT INTO events (at, severity, object, name, what) "
-         "VALUES (7, 'info', 'hosts', 'h1', 'it was so')"),
-        "PRAGMA user_version=1"};
+    static const char *const back[] = {"DROP INDEX events_by_kind",
+                                       "DROP INDEX events_by_host",
+                                       "ALTER TABLE events DROP COLUMN kind",
+                                       "ALTER TABLE events DROP COLUMN host",
+                                       "DROP TABLE audits",
+                                       "DROP TABLE keks",
+                                       "ALTER TABLE tasks DROP COLUMN percent",
+                                       "ALTER TABLE tasks DROP COLUMN doing",
+                                       "ALTER TABLE tasks DROP COLUMN error",
+                                       "ALTER TABLE tasks DROP COLUMN remedy",
+                                       ("INSERT INTO events (at, severity, object, name, what) "
+                                        "VALUES (7, 'info', 'hosts', 'h1', 'it was so')"),
+                                       "PRAGMA user_version=1"};
     AUTO(folder_drop) char *folder = folder_make();
     struct database *database = open_in(folder);
 
