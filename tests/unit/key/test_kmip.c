@@ -437,7 +437,8 @@ static void a_dead_server_before_the_good_one_costs_two_seconds_at_most_and_once
     AUTO(drop_free) char *kek = kek_of(key);
 
     print_message("alone %lld ms, after a dead server %lld ms\n", alone, milliseconds() - start);
-    assert_in_range(milliseconds() - start - alone, 1800, 3600); /* twice were 4,000 */
+    /* It was waited for, and once: twice were 4,000. */
+    assert_in_range(milliseconds() - start - alone, 1000, 3600);
     /* The good one is remembered, also over a restart. */
     AUTO(drop_key) struct key *later = opened_at(NULL);
     AUTO(drop_secret) struct secret *vm_key = fresh();
