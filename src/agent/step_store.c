@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "agent/ca.h"
+#include "agent/lease_record.h"
 #include "agent/share.h"
 #include "agent/step.h"
+#include "agent/takeover.h"
 #include "agent/vm.h"
 
 static bool find_backend(struct agent *agent, struct err *err)
@@ -297,7 +299,8 @@ bool step_store_join(struct agent *agent, struct making *making, struct err *err
 
     making->changed = other || !agent->host.member;
     return agent->backend->build->join(&conf, keys, making->progress, err) &&
-           agent_store(agent, &store, err) && take_member(agent, true, err);
+           takeover_admit(agent, err) && agent_store(agent, &store, err) &&
+           take_member(agent, true, err);
 }
 
 bool step_store_settle(struct agent *agent, struct making *making, struct err *err)
@@ -373,13 +376,16 @@ bool step_store_spread(struct agent *agent, struct making *making, struct err *e
 bool step_store_leave(struct agent *agent, struct making *making, struct err *err)
 {
     struct store_monitor monitors[STORE_MAX_MONITORS];
+    const char *address = json_string_or(making->params, "address", NULL);
     const char *host;
 
     if (!json_get_string(making->params, "host", 255, &host, err) || !find_backend(agent, err)) {
         return false;
     }
+    /* By name it is known to nobody: then what the datastore knows is enough. */
+    address = address && lease_address_valid(address) ? address : NULL;
     const struct store_conf conf = host_store_conf(&agent->host, monitors);
 
     making->changed = true;
-    return agent->backend->care->leave(&conf, host, making->progress, err);
+    return agent->backend->care->leave(&conf, host, address, making->progress, err);
 }

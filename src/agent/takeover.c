@@ -218,7 +218,7 @@ static bool wait_for_silence(struct err *err)
     return err_set(err, ERR_AWAY, "connections of ended processes still have bytes to send");
 }
 
-static bool heal(struct agent *agent, const struct store_conf *conf, struct err *err)
+static bool heal(struct agent *agent, const struct store_conf *conf, bool anew, struct err *err)
 {
     AUTO(drop_json) json_t *ours = all_of_ours(agent);
 
@@ -235,28 +235,38 @@ static bool heal(struct agent *agent, const struct store_conf *conf, struct err 
     }
     agent_store_close(agent);
     lease_forget(agent);
-    if (!agent->backend->leases->lift(conf, conf->address, err)) {
+    if (!agent->backend->leases->lift(conf, conf->address, anew, err)) {
         return false;
     }
     log_say(LOG_NOTICE, "nothing of it is left here: the fence of this host is lifted");
     return true;
 }
 
-bool takeover_heal(struct agent *agent, struct err *err)
+static bool heal_if_fenced(struct agent *agent, bool anew, struct err *err)
 {
     struct store_monitor monitors[STORE_MAX_MONITORS];
     const struct store_conf conf = host_store_conf(&agent->host, monitors);
     bool fenced = false;
 
+    return store_backend_find(agent->host.store_type, &agent->backend, err) &&
+           agent->backend->leases->fenced(&conf, conf.address, &fenced, err) &&
+           (!fenced || heal(agent, &conf, anew, err));
+}
+
+bool takeover_heal(struct agent *agent, struct err *err)
+{
     if (!agent->host.store_type || !lease_is_suspect(agent)) {
         return true;
     }
-    bool healed = store_backend_find(agent->host.store_type, &agent->backend, err) &&
-                  agent->backend->leases->fenced(&conf, conf.address, &fenced, err) &&
-                  (!fenced || heal(agent, &conf, err));
+    bool healed = heal_if_fenced(agent, false, err);
 
     if (!healed) {
         lease_suspect(agent);
     }
     return healed;
+}
+
+bool takeover_admit(struct agent *agent, struct err *err)
+{
+    return heal_if_fenced(agent, true, err);
 }

@@ -12,7 +12,8 @@
  *
  * The other side: a host that was fenced finds out, destroys whatever it ran, sees that nothing of
  * it is left, and only then has its fence lifted. It does so under `work`, so that no start is
- * under way on which it would be lifted.
+ * under way on which it would be lifted. One that was taken out of the datastore meanwhile does the
+ * same and stays fenced, until it is brought in anew by the operator, or undone.
  */
 #ifndef QUOIN_AGENT_TAKEOVER_H
 #define QUOIN_AGENT_TAKEOVER_H
@@ -27,7 +28,10 @@ bool takeover_fence(struct vm *vm, struct err *err);
  */
 bool takeover_try(struct vm *vm, bool *out_taken, struct err *err);
 /* When the datastore has fenced this host: see above. Not fenced, or not asked again since:
- * succeeds. Failing: nothing may be started yet. */
+ * succeeds. Failing: nothing may be started yet. ERR_DENIED: the datastore does not list this host
+ * any more. */
 bool takeover_heal(struct agent *agent, struct err *err);
+/* The same for a host that comes in anew, by a step: listed or not. */
+bool takeover_admit(struct agent *agent, struct err *err);
 
 #endif

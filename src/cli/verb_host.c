@@ -234,7 +234,10 @@ static bool take_out(struct session *session, size_t host, struct err *err)
         return false;
     }
     report_step(&session->report, "store.leave", lead->host->name, name);
-    if (!deploy_step(deploy, lead, "store.leave", json_pack("{s:s}", "host", name), NULL, err)) {
+    if (!deploy_step(deploy, lead, "store.leave",
+                     json_pack("{s:s, s:s}", "host", name, "address",
+                               session->blueprint->hosts[host].address),
+                     NULL, err)) {
         return false;
     }
     report_phase(&session->report, "cluster", 3, 3);

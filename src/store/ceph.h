@@ -59,6 +59,10 @@ bool ceph_connect(const struct store_conf *conf, const char *user, unsigned seco
 bool ceph_command(rados_t cluster, json_t *command, json_t **out, struct err *err);
 /* The same to one monitor alone: its own settings. */
 bool ceph_tell_monitor(rados_t cluster, const char *host, json_t *command, struct err *err);
+/* Does the datastore list a disk or a monitor of `host`? */
+bool ceph_is_listed(rados_t cluster, const char *host, bool *out, struct err *err);
+/* The one spelling of an address; the caller frees. */
+char *ceph_address(const char *address);
 /* Its answer as it is, into a file of `owner`'s, mode 0600: a map, or a keyring. */
 bool ceph_fetch(rados_t cluster, json_t *command, const char *path, uid_t owner, gid_t group,
                 struct err *err);
@@ -86,8 +90,12 @@ bool ceph_monitor(const struct store_conf *conf, const struct progress *progress
 bool ceph_settle(const struct store_conf *conf, struct err *err);
 bool ceph_spread(const struct store_conf *conf, const struct progress *progress,
                  unsigned *out_copies, struct err *err);
-bool ceph_leave(const struct store_conf *conf, const char *host, const struct progress *progress,
-                struct err *err);
+bool ceph_leave(const struct store_conf *conf, const char *host, const char *address,
+                const struct progress *progress, struct err *err);
+/* A host that stays after all: its daemons may come up. Where it has no place: nothing to do. */
+bool ceph_leave_undo_host(rados_t cluster, const char *host, struct err *err);
+/* And this disk takes data again. `bytes`: its size. */
+bool ceph_leave_undo_disk(rados_t cluster, unsigned number, uint64_t bytes, struct err *err);
 bool ceph_pause(const struct store_conf *conf, const char *host, bool on, struct err *err);
 bool ceph_osd_make(const struct store_conf *conf, const struct disk_order *order,
                    const struct progress *progress, unsigned *out_member, struct err *err);

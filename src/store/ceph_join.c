@@ -80,7 +80,7 @@ bool ceph_join(const struct store_conf *conf, const struct secret *text,
     }
     progress_tell(progress, 10, "reach the datastore");
     if (!ceph_connect(conf, CEPH_ADMIN, SECONDS, &cluster, err) ||
-        !check_cluster(conf, cluster, err)) {
+        !check_cluster(conf, cluster, err) || !ceph_leave_undo_host(cluster, conf->host, err)) {
         return false;
     }
     progress_tell(progress, 20, "bring the monitor in");

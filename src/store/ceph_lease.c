@@ -21,7 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "store/ceph.h"
+#include "store/ceph_spread.h"
 
 #define LOCK "lease"
 /* Ten years. */
@@ -151,7 +151,7 @@ static bool lease_oust(struct store *store, const char *name, const char *holder
 }
 
 /* An address has many spellings in IPv6, and the map knows one. */
-static char *canonical(const char *address)
+char *ceph_address(const char *address)
 {
     static const int families[] = {AF_INET, AF_INET6};
     unsigned char bytes[sizeof(struct in6_addr)];
@@ -168,7 +168,7 @@ static char *canonical(const char *address)
 
 static char *whole_host(const char *address)
 {
-    AUTO(drop_free) char *one = canonical(address);
+    AUTO(drop_free) char *one = ceph_address(address);
 
     return strchr(one, ':') ? text_make("[%s]:0/0", one) : text_make("%s:0/0", one);
 }
@@ -183,7 +183,7 @@ static bool all_at(char *list, const char *wanted, char *out_other, size_t room)
     for (const char *one = strtok_r(list, ", \n", &rest); one;
          one = strtok_r(NULL, ", \n", &rest)) {
         bare_address(text_starts(one, "[v") ? one + 1 : one, out_other, room);
-        AUTO(drop_free) char *ours = canonical(out_other);
+        AUTO(drop_free) char *ours = ceph_address(out_other);
 
         if (strcmp(ours, wanted) != 0) {
             return false;
@@ -197,7 +197,7 @@ static bool all_at(char *list, const char *wanted, char *out_other, size_t room)
  * daemon; that is what the blocklist is compared with. */
 static bool seen_at(struct store *store, const char *address, struct err *err)
 {
-    AUTO(drop_free) char *wanted = canonical(address);
+    AUTO(drop_free) char *wanted = ceph_address(address);
     AUTO(drop_free) char *list = NULL;
     char other[MAX_LOCKERS];
     int r = rados_getaddrs(store->cluster, &list);
@@ -239,6 +239,17 @@ static bool tell_all_disks(struct store *store, const char *address, struct err 
            err_add(err, "wait until every disk knows the fence of %s", address);
 }
 
+static bool change_entry(rados_t cluster, const char *entry, bool add, struct err *err)
+{
+    json_t *command = json_pack("{ss ss ss}", "prefix", "osd blocklist", "blocklistop",
+                                add ? "add" : "rm", "addr", entry);
+
+    if (add) {
+        json_object_set_new(command, "expire", json_real(FENCE_SECONDS));
+    }
+    return ceph_command(cluster, command, NULL, err);
+}
+
 static bool fence_add(struct store *store, const char *address, struct err *err)
 {
     AUTO(drop_free) char *entry = whole_host(address);
@@ -247,10 +258,7 @@ static bool fence_add(struct store *store, const char *address, struct err *err)
     if (!has_entry(store->cluster, entry, &there, err)) {
         return false;
     }
-    if (!there && !ceph_command(store->cluster,
-                                json_pack("{ss ss ss sf}", "prefix", "osd blocklist", "blocklistop",
-                                          "add", "addr", entry, "expire", FENCE_SECONDS),
-                                NULL, err)) {
+    if (!there && !change_entry(store->cluster, entry, true, err)) {
         return err_add(err, "fence host %s", address);
     }
     return tell_all_disks(store, address, err);
@@ -267,20 +275,66 @@ static bool fence_look(const struct store_conf *conf, const char *address, bool 
            err_add(err, "ask whether host %s is fenced", address);
 }
 
+bool ceph_is_listed(rados_t cluster, const char *host, bool *out, struct err *err)
+{
+    AUTO(drop_state) struct ceph_state state = {.rule_of_hosts = -1};
+    struct ceph_monitors monitors;
+
+    if (!ceph_state_look(cluster, &state, err) || !ceph_monitors_look(cluster, &monitors, err)) {
+        return false;
+    }
+    int place = ceph_tree_host(&state.tree, host);
+
+    *out = ceph_monitors_find(&monitors, host) >= 0 ||
+           (place >= 0 && ceph_tree_count(&state.tree, place).all > 0);
+    return true;
+}
+
+static bool check_listed(rados_t cluster, const char *host, struct err *err)
+{
+    bool listed = false;
+
+    if (!ceph_is_listed(cluster, host, &listed, err)) {
+        return false;
+    }
+    if (!listed) {
+        (void)err_set(err, ERR_DENIED, "host '%s' was taken out of the datastore: its fence stays",
+                      host);
+        return err_mend(err, "'quoin host remove' undoes what is left on it; 'quoin host add' "
+                             "brings it in anew.");
+    }
+    return true;
+}
+
+/* Who took this host out while it was at it has fenced it after that, perhaps before we took the
+ * entry away: so it is put back. */
+static bool lift_while_listed(rados_t cluster, const char *host, const char *entry, struct err *err)
+{
+    struct err again = {0};
+
+    if (!check_listed(cluster, host, err) || !change_entry(cluster, entry, false, err)) {
+        return false;
+    }
+    return check_listed(cluster, host, err) ||
+           (change_entry(cluster, entry, true, &again) ? false : err_add(err, "%s", again.what));
+}
+
 /* By the administrator's key, which hypervisors do not have: whoever breaks out of a guest cannot
  * lift a fence. */
-static bool fence_lift(const struct store_conf *conf, const char *address, struct err *err)
+static bool fence_lift(const struct store_conf *conf, const char *address, bool anew,
+                       struct err *err)
 {
     AUTO(drop_rados) rados_t cluster = NULL;
     AUTO(drop_free) char *entry = whole_host(address);
     bool there = true;
 
-    return (ceph_connect(conf, CEPH_ADMIN, ceph_seconds(conf), &cluster, err) &&
-            has_entry(cluster, entry, &there, err) &&
-            (!there || ceph_command(cluster,
-                                    json_pack("{ss ss ss}", "prefix", "osd blocklist",
-                                              "blocklistop", "rm", "addr", entry),
-                                    NULL, err))) ||
+    if (!ceph_connect(conf, CEPH_ADMIN, ceph_seconds(conf), &cluster, err) ||
+        !has_entry(cluster, entry, &there, err)) {
+        return err_add(err, "lift the fence of host %s", address);
+    }
+    return !there ||
+           (anew ? change_entry(cluster, entry, false, err)
+                 : lift_while_listed(cluster, conf->host, entry, err)) ||
            err_add(err, "lift the fence of host %s", address);
 }
 

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A host goes: for good, or for a while. Everything that could forbid it is asked first; then its
- * data is moved while it is still a member, and it is forgotten last. Interrupted anywhere, the
- * next run goes on, from whichever host.
+ * A host goes: for good, or for a while. Everything that could forbid it is asked first; then it is
+ * fenced, its data is moved while it is still a member, and it is forgotten last. Interrupted
+ * anywhere, the next run goes on, from whichever host; or the host stays after all, and gets back
+ * what was taken from it.
+ *
+ * The fence comes twice. While the host is listed it may come back and lift its own (ceph_lease);
+ * once it is forgotten it may not, so what stands then stands for good.
  */
 #include <limits.h>
 #include <stdio.h>
@@ -16,19 +20,123 @@
  */
 #define FULL_PERCENT 80
 
+/* Where one host may be seen: the caller's word, its monitor's, its disks'. */
+#define MAX_PLACES 8u
+
 struct leave {
     const struct store_conf *conf;
     const char *host;
     rados_t cluster;
     struct ceph_state state;
     int place; /* of the host in the tree; -1: not there */
+    size_t address_count;
+    char *addresses[MAX_PLACES]; /* in the one spelling */
 };
 
 static void drop_leave(struct leave *leave)
 {
+    for (size_t i = 0; i < leave->address_count; i++) {
+        free(leave->addresses[i]);
+    }
+    leave->address_count = 0;
     drop_state(&leave->state);
     drop_rados(&leave->cluster);
 }
+
+/* --- where it is ------------------------------------------------------------------------------ */
+
+static bool add_address(struct leave *leave, const char *address, struct err *err)
+{
+    AUTO(drop_free) char *one = ceph_address(address ? address : "");
+
+    if (!one[0]) {
+        return true;
+    }
+    for (size_t i = 0; i < leave->address_count; i++) {
+        if (strcmp(leave->addresses[i], one) == 0) {
+            return true;
+        }
+    }
+    if (leave->address_count == MAX_PLACES) {
+        return err_set(err, ERR_CLASH, "%s is at more than %u addresses", leave->host, MAX_PLACES);
+    }
+    leave->addresses[leave->address_count++] = TAKE(one);
+    return true;
+}
+
+/* A fence of another host's would stop that one. */
+static bool check_address(const struct leave *leave, const char *host, const char *address,
+                          struct err *err)
+{
+    AUTO(drop_free) char *theirs = ceph_address(address);
+
+    for (size_t i = 0; strcmp(host, leave->host) != 0 && i < leave->address_count; i++) {
+        if (strcmp(leave->addresses[i], theirs) == 0) {
+            (void)err_set(err, ERR_CLASH, "%s, which is to be fenced for %s, is the address of %s",
+                          theirs, leave->host, host);
+            return err_mend(err, "Write the address of '%s' into the blueprint as it was.",
+                            leave->host);
+        }
+    }
+    return true;
+}
+
+/* Each disk and monitor, those of the host itself first. */
+static bool find_addresses(struct leave *leave, const char *address, struct err *err)
+{
+    AUTO(drop_json) json_t *map = NULL;
+    struct ceph_monitors monitors;
+    char at[64];
+
+    if (!add_address(leave, address, err) ||
+        !ceph_command(leave->cluster, json_pack("{ss}", "prefix", "osd dump"), &map, err) ||
+        !ceph_monitors_look(leave->cluster, &monitors, err)) {
+        return false;
+    }
+    for (unsigned own = 1; own < 2; own--) {
+        for (size_t i = 0; i < leave->state.tree.disk_count; i++) {
+            const struct ceph_disk *disk = &leave->state.tree.disks[i];
+            const char *host = disk->host >= 0 ? leave->state.tree.hosts[disk->host] : "";
+
+            ceph_disk_address(map, disk->id, at);
+            if (!(own ? strcmp(host, leave->host) != 0 || add_address(leave, at, err)
+                      : check_address(leave, host, at, err))) {
+                return false;
+            }
+        }
+        for (size_t i = 0; i < monitors.count; i++) {
+            const char *host = monitors.each[i].host;
+
+            if (!(own ? strcmp(host, leave->host) != 0 ||
+                            add_address(leave, monitors.each[i].address, err)
+                      : check_address(leave, host, monitors.each[i].address, err))) {
+                return false;
+            }
+        }
+    }
+    return check_address(leave, leave->conf->host, leave->conf->address, err);
+}
+
+/* Without a pool nobody writes. */
+static bool fence(const struct leave *leave, struct err *err)
+{
+    struct store *store = NULL;
+    bool fenced = true;
+
+    if (!ceph_pools_find(&leave->state.pools, leave->conf->name)) {
+        return true;
+    }
+    if (!ceph_open(leave->conf, &store, err)) {
+        return false;
+    }
+    for (size_t i = 0; fenced && i < leave->address_count; i++) {
+        fenced = ceph_leases.fence(store, leave->addresses[i], err);
+    }
+    ceph_close(store);
+    return fenced;
+}
+
+/* --- may it go -------------------------------------------------------------------------------- */
 
 static bool refuse_ours(const struct store_conf *conf, const char *host, struct err *err)
 {
@@ -150,6 +258,8 @@ static bool check_room(const struct leave *leave, struct err *err)
     }
     return true;
 }
+
+/* --- it goes ---------------------------------------------------------------------------------- */
 
 /* Numbers of the host's disks, as a command takes them; `in` alone: those that have data's place.
  */
@@ -327,31 +437,102 @@ static bool look_when_started(struct leave *leave, struct err *err)
     }
     drop_leave(leave);
     leave->cluster = NULL;
+    leave->state = (struct ceph_state){.rule_of_hosts = -1};
     return look_at_host(leave, err);
 }
 
-bool ceph_leave(const struct store_conf *conf, const char *host, const struct progress *progress,
-                struct err *err)
+static bool may_leave(struct leave *leave, const char *address, struct err *err)
+{
+    return (refuse_ours(leave->conf, leave->host, err) && look_when_started(leave, err) &&
+            check_monitors(leave, err) &&
+            (leave->place < 0 || (check_copies(leave, err) && check_room(leave, err))) &&
+            find_addresses(leave, address, err)) ||
+           err_add(err, "%s may not leave", leave->host);
+}
+
+bool ceph_leave(const struct store_conf *conf, const char *host, const char *address,
+                const struct progress *progress, struct err *err)
 {
     AUTO(drop_leave) struct leave leave = {.conf = conf, .host = host};
 
     progress_tell(progress, 0, "ask whether the host may leave");
-    if (!refuse_ours(conf, host, err) || !look_when_started(&leave, err) ||
-        !check_monitors(&leave, err) ||
-        (leave.place >= 0 && (!check_copies(&leave, err) || !check_room(&leave, err)))) {
-        return err_add(err, "%s may not leave", host);
+    if (!may_leave(&leave, address, err)) {
+        return false;
+    }
+    progress_tell(progress, 5, "fence it");
+    if (!fence(&leave, err)) {
+        return err_add(err, "fence %s", host);
     }
     progress_tell(progress, 10, "move its data");
     if (leave.place >= 0 && !move_data(&leave, progress, err)) {
         return err_add(err, "move the data of %s", host);
     }
     progress_tell(progress, 80, "forget the host");
-    if (!forget_host(&leave, err)) {
+    if (!forget_host(&leave, err) || !fence(&leave, err)) {
         return err_add(err, "forget %s", host);
     }
     progress_tell(progress, 100, "the host is no part of the datastore");
     return true;
 }
+
+/* --- it stays after all ----------------------------------------------------------------------- */
+
+bool ceph_leave_undo_host(rados_t cluster, const char *host, struct err *err)
+{
+    AUTO(drop_state) struct ceph_state state = {.rule_of_hosts = -1};
+    const struct leave leave = {.host = host, .cluster = cluster};
+
+    return ceph_state_look(cluster, &state, err) &&
+           (ceph_tree_host(&state.tree, host) < 0 || set_flag(&leave, "noup", false, err));
+}
+
+/* A disk that has never been up has no weight either; its daemon gives it one. */
+static bool has_lost_weight(const json_t *tree, unsigned number)
+{
+    const json_t *node = NULL;
+    size_t i;
+
+    json_array_foreach(json_object_get(tree, "nodes"), i, node)
+    {
+        const json_t *id = json_object_get(node, "id"),
+                     *weight = json_object_get(node, "crush_weight");
+
+        if (json_is_integer(id) && json_integer_value(id) == (json_int_t)number) {
+            return json_is_number(weight) && json_number_value(weight) <= 0;
+        }
+    }
+    return false;
+}
+
+/* As the daemon itself counts it (OSD::update_crush_location): TiB, and never nothing. */
+static double weight_of(uint64_t bytes)
+{
+    double weight = (double)bytes / (double)(1ull << 40);
+
+    return weight > 0.00001 ? weight : 0.00001;
+}
+
+/* The weight last: as long as it is missing, the rest is tried again. */
+bool ceph_leave_undo_disk(rados_t cluster, unsigned number, uint64_t bytes, struct err *err)
+{
+    AUTO(drop_free) char *id = text_make("%u", number);
+    AUTO(drop_free) char *name = text_make("osd.%u", number);
+    AUTO(drop_json) json_t *tree = NULL;
+
+    if (!ceph_command(cluster, json_pack("{ss}", "prefix", "osd tree"), &tree, err)) {
+        return false;
+    }
+    return !has_lost_weight(tree, number) ||
+           (ceph_command(cluster, json_pack("{ss s[s]}", "prefix", "osd in", "ids", id), NULL,
+                         err) &&
+            ceph_command(cluster,
+                         json_pack("{ss ss sf}", "prefix", "osd crush reweight", "name", name,
+                                   "weight", weight_of(bytes)),
+                         NULL, err)) ||
+           err_add(err, "give %s its weight again", name);
+}
+
+/* --- for a while ------------------------------------------------------------------------------ */
 
 /* Could all be read and written without its disks, and decided without its monitor? */
 static bool can_stop(const struct leave *leave, struct err *err)

@@ -237,7 +237,9 @@ bool ceph_osd_make(const struct store_conf *conf, const struct disk_order *order
     progress_tell(progress, 20, "make the disk a member");
     if (!ceph_connect(conf, CEPH_ADMIN, SECONDS, &cluster, err) ||
         !refuse_departed(cluster, &disk, err) || !reserve(cluster, &osd, err) ||
-        !make_folder(conf, order, cluster, &osd, &disk, err)) {
+        !make_folder(conf, order, cluster, &osd, &disk, err) ||
+        !ceph_leave_undo_host(cluster, conf->host, err) ||
+        !ceph_leave_undo_disk(cluster, osd.number, order->size, err)) {
         return false;
     }
     progress_tell(progress, 80, "start the disk's daemon");

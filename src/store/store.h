@@ -178,8 +178,10 @@ struct store_leases {
     /* The next two by the monitors alone, so that a fenced host can ask. */
     bool (*fenced)(const struct store_conf *conf, const char *address, bool *out, struct err *err);
     /* For the host itself, once it has seen that nothing of it can write any more. Clients that
-     * were open before must be opened anew. Not fenced: succeeds. */
-    bool (*lift)(const struct store_conf *conf, const char *address, struct err *err);
+     * were open before must be opened anew. Not fenced: succeeds. ERR_DENIED, and the fence stays:
+     * the datastore lists no disk and no monitor of `conf->host` any more, so it was taken out; but
+     * not where it comes in `anew`. */
+    bool (*lift)(const struct store_conf *conf, const char *address, bool anew, struct err *err);
 };
 
 /*
@@ -214,7 +216,9 @@ struct store_build {
      * ERR_CLASH). Two are no better than one and fail with either: go on to the third at once. */
     bool (*monitor)(const struct store_conf *conf, const struct progress *progress,
                     struct err *err);
-    /* disk_take, then the disk's daemon, enabled and started. `out_member` is its number. */
+    /* disk_take, then the disk's daemon, enabled and started. `out_member` is its number. What an
+     * interrupted `leave` took from it (its weight, its place among those with data) it has again.
+     */
     bool (*disk)(const struct store_conf *conf, const struct disk_order *order,
                  const struct progress *progress, unsigned *out_member, struct err *err);
     /* All data has its copies, a pool takes writes, and was seen to: an object was written, read
@@ -245,11 +249,14 @@ struct store_care {
     /* `host`, alive or dead, is no part of the datastore any more: its data is elsewhere with all
      * its copies, its disks are members no more, its monitor, keys and place are gone. Another than
      * this one. Waits as spread does. Nothing of it there: succeeds. Its own daemons are left to
-     * `undo` on it. ERR_CLASH, nothing changed: too few hosts for the copies, too little room, a
-     * quorum that would be lost, or a monitor of `conf->monitors` (what should be then, so without
-     * `host`: else ERR_INPUT) that is not in the quorum yet. */
-    bool (*leave)(const struct store_conf *conf, const char *host, const struct progress *progress,
-                  struct err *err);
+     * `undo` on it. It is fenced before the first change and for good: at the addresses that the
+     * datastore knows of it and at `address` (IPv4 or IPv6; NULL: those alone); as long as it is
+     * listed it may lift that. ERR_CLASH, nothing changed: too few hosts for the copies, too little
+     * room, a quorum that would be lost, an address that is another host's, or a monitor of
+     * `conf->monitors` (what should be then, so without `host`: else ERR_INPUT) that is not in the
+     * quorum yet. */
+    bool (*leave)(const struct store_conf *conf, const char *host, const char *address,
+                  const struct progress *progress, struct err *err);
     /* Off for a while: its disks are not held for lost. ERR_CLASH: data could not be reached or the
      * quorum would be lost without it. `on` false: back to everyday. ERR_ABSENT: no such host. */
     bool (*pause)(const struct store_conf *conf, const char *host, bool on, struct err *err);

@@ -115,9 +115,11 @@ static bool fenced(const struct store_conf *conf, const char *address, bool *out
     return answers(err);
 }
 
-static bool lift(const struct store_conf *conf, const char *address, struct err *err)
+static bool lift(const struct store_conf *conf, const char *address, bool anew, struct err *err)
 {
-    (void)conf;
+    if (fake_leases.unlisted && !anew) {
+        return err_set(err, ERR_DENIED, "host '%s' was taken out", conf->host);
+    }
     if (strcmp(fake_leases.fenced, address) == 0) {
         fake_leases.fenced[0] = '\0';
     }

@@ -390,11 +390,12 @@ static bool care_spread(const struct store_conf *conf, const struct progress *pr
     return answers(err);
 }
 
-static bool care_leave(const struct store_conf *conf, const char *host,
+static bool care_leave(const struct store_conf *conf, const char *host, const char *address,
                        const struct progress *progress, struct err *err)
 {
     (void)conf;
     (void)progress;
+    note(fake_store.left_from, address ? address : "");
     note(fake_store.left, host);
     return answers(err);
 }

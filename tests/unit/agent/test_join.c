@@ -422,8 +422,25 @@ static void settings_monitors_copies_and_a_hosts_leaving_are_steps(void **state)
     assert_string_equal(fake_store.monitor, "h1");
     settled = first_does("store.spread", json_object());
     assert_int_equal(json_integer_value(json_object_get(settled, "copies")), 3);
-    (void)step_do("store.leave", json_pack("{s:s}", "host", "h3"));
+    (void)step_do("store.leave", json_pack("{s:s, s:s}", "host", "h3", "address", "127.0.0.3"));
     assert_string_equal(fake_store.left, "h3");
+    assert_string_equal(fake_store.left_from, "127.0.0.3");
+    /* A name fences nobody. */
+    (void)step_do("store.leave", json_pack("{s:s, s:s}", "host", "h3", "address", "h3.test"));
+    assert_string_equal(fake_store.left_from, "");
+}
+
+static void who_joins_anew_is_fenced_no_more(void **state)
+{
+    AUTO(drop_json) json_t *params = shared();
+
+    (void)state;
+    (void)snprintf(fake_leases.fenced, sizeof(fake_leases.fenced), "%s", second_address);
+    fake_leases.unlisted = true;
+    second_did("provider.open", json_incref(params));
+    second_did("store.join", join_params(params));
+    assert_string_equal(fake_leases.fenced, "");
+    assert_true(second.host.member);
 }
 
 static void a_host_leaves_and_the_cluster_keeps_its_kek(void **state)
@@ -462,6 +479,7 @@ int main(void)
         JOINS(nothing_is_shared_with_a_certificate_of_another_ca),
         JOINS(a_new_kek_is_handed_to_the_other_host),
         JOINS(settings_monitors_copies_and_a_hosts_leaving_are_steps),
+        JOINS(who_joins_anew_is_fenced_no_more),
         JOINS(a_host_leaves_and_the_cluster_keeps_its_kek),
     };
 

@@ -479,6 +479,43 @@ static void a_host_that_was_fenced_while_it_was_off_comes_back(void **state)
     assert_string_equal(fake_leases.fenced, "");
 }
 
+static void a_host_that_was_taken_out_destroys_all_and_stays_fenced(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    make_running();
+    other_takes("h2");
+    (void)snprintf(fake_leases.fenced, sizeof(fake_leases.fenced), "%s", world.address);
+    fake_leases.unlisted = true;
+    lease_suspect(&world.agent);
+    for (int i = 0; i < 2; i++) {
+        assert_false(takeover_heal(&world.agent, &err));
+        assert_int_equal(err.kind, ERR_DENIED);
+        assert_non_null(strstr(err.what, "taken out"));
+        assert_int_equal(fake_hv.state, HV_ABSENT);
+        assert_string_equal(fake_leases.fenced, world.address);
+    }
+    /* Nor by being asked to start it. */
+    pass(2 * LEASE_SECONDS);
+    step_refused("vm.start", this_vm(), ERR_AWAY);
+    assert_int_equal(fake_hv.state, HV_ABSENT);
+}
+
+static void a_host_that_comes_in_anew_destroys_all_then_lifts_its_fence(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    make_running();
+    (void)snprintf(fake_leases.fenced, sizeof(fake_leases.fenced), "%s", world.address);
+    fake_leases.unlisted = true;
+    assert_true(takeover_admit(&world.agent, &err));
+    assert_int_equal(fake_hv.state, HV_ABSENT);
+    assert_string_equal(fake_leases.fenced, "");
+    assert_true(takeover_admit(&world.agent, &err));
+}
+
 DROP(dir, DIR *, closedir);
 
 static size_t threads(void)
@@ -662,6 +699,8 @@ int main(void)
         IT(no_lease_is_ended_without_a_fence),
         IT(a_fenced_host_destroys_what_it_runs_then_lifts_its_fence),
         IT(a_host_that_was_fenced_while_it_was_off_comes_back),
+        IT(a_host_that_was_taken_out_destroys_all_and_stays_fenced),
+        IT(a_host_that_comes_in_anew_destroys_all_then_lifts_its_fence),
         IT(an_agent_that_ends_leaves_no_thread_at_its_leases),
     };
 

@@ -30,13 +30,14 @@ struct fake_store {
     bool full;              /* objects cannot be written */
     bool small;             /* no room for another image */
     /* --- of several hosts --- */
-    char joined[64];  /* who joined last, with the datastore's keys */
-    size_t monitors;  /* that the settings name, as they were settled last */
-    char monitor[64]; /* who was asked for its own last */
-    unsigned copies;  /* spread to */
-    char left[64];    /* who left last */
-    char other[64];   /* who has a disk in it besides, or "" */
-    json_t *hosts;    /* as its maps tell them, borrowed; or NULL */
+    char joined[64];    /* who joined last, with the datastore's keys */
+    size_t monitors;    /* that the settings name, as they were settled last */
+    char monitor[64];   /* who was asked for its own last */
+    unsigned copies;    /* spread to */
+    char left[64];      /* who left last */
+    char left_from[64]; /* the address that was named with it, or "" */
+    char other[64];     /* who has a disk in it besides, or "" */
+    json_t *hosts;      /* as its maps tell them, borrowed; or NULL */
 };
 extern struct fake_store fake_store;
 /* The data key in the header of the file, which the passphrase opens. */
@@ -53,6 +54,7 @@ struct fake_leases {
     unsigned fences;               /* how often a host was fenced */
     char fenced[64];               /* the address that is, or "" */
     bool fence_away;               /* fencing fails */
+    bool unlisted;                 /* this host was taken out of the datastore */
     unsigned looks;                /* at whoever holds it */
     int64_t slow;                  /* milliseconds that pass with each look */
     char seen_at[64];              /* where the datastore sees us; "": at our address */

@@ -100,7 +100,7 @@ static bool do_spread(const struct store_conf *conf, char **words, struct err *e
 
 static bool do_leave(const struct store_conf *conf, char **words, struct err *err)
 {
-    return backend->care->leave(conf, words[0], &progress, err);
+    return backend->care->leave(conf, words[0], NULL, &progress, err);
 }
 
 static bool do_pause(const struct store_conf *conf, char **words, struct err *err)

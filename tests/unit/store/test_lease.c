@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cluster.h"
+#include "store/ceph.h"
 
 #define LEASE "lease.11111111-2222-3333-4444-555555555555"
 /* What the kernel chooses as the sender of all that goes to loopback. */
@@ -153,8 +154,8 @@ static void a_fence_that_was_lifted_lets_new_clients_in(void **state)
     bool fenced = true;
 
     (void)state;
-    MUST(ceph->leases->lift(&cluster.conf, OURS, &err));
-    MUST(ceph->leases->lift(&cluster.conf, OURS, &err));
+    MUST(ceph->leases->lift(&cluster.conf, OURS, false, &err));
+    MUST(ceph->leases->lift(&cluster.conf, OURS, false, &err));
     MUST(ceph->leases->fenced(&cluster.conf, OURS, &fenced, &err));
     assert_false(fenced);
     reopen();
@@ -162,6 +163,105 @@ static void a_fence_that_was_lifted_lets_new_clients_in(void **state)
     assert_string_equal(bytes, "a");
     MUST(ceph->objects->write(store, "fence.test", "d", 1, STORE_ANY, NULL, &err));
     MUST(ceph->objects->remove(store, "fence.test", &err));
+}
+
+static bool is_fenced(const char *address)
+{
+    struct err err = {0};
+    bool fenced = false;
+
+    MUST(ceph->leases->fenced(&cluster.conf, address, &fenced, &err));
+    return fenced;
+}
+
+/* On this cluster there is h1 alone: whatever another may have been, it is not listed. */
+#define LEFT "127.9.9.9"
+
+static void who_is_not_listed_keeps_its_fence_until_it_comes_in_anew(void **state)
+{
+    struct store_conf other_conf = cluster.conf;
+    struct err err = {0};
+
+    (void)state;
+    other_conf.host = "h9";
+    MUST(ceph->leases->fence(store, LEFT, &err));
+    assert_false(ceph->leases->lift(&other_conf, LEFT, false, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_non_null(strstr(err.what, "'h9'"));
+    assert_true(is_fenced(LEFT));
+    MUST(ceph->leases->lift(&other_conf, LEFT, true, &err));
+    assert_false(is_fenced(LEFT));
+}
+
+static void whoever_left_is_fenced_also_where_nothing_of_it_is_known(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    MUST(ceph->care->leave(&cluster.conf, "h9", LEFT, NULL, &err));
+    assert_true(is_fenced(LEFT));
+    MUST(ceph->care->leave(&cluster.conf, "h9", LEFT, NULL, &err));
+    MUST(ceph->leases->lift(&cluster.conf, LEFT, true, &err));
+}
+
+static void nobody_is_fenced_at_the_address_of_another(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    assert_false(ceph->care->leave(&cluster.conf, "h9", cluster.address, NULL, &err));
+    assert_int_equal(err.kind, ERR_CLASH);
+    assert_non_null(strstr(err.what, "h1"));
+    assert_false(is_fenced(cluster.address));
+}
+
+/* "osd.0" in the tree: its weight, and whether it is in; the flags of its host. */
+static void disk_is(double weight, double in, size_t flags)
+{
+    AUTO(drop_rados) rados_t admin = NULL;
+    AUTO(drop_json) json_t *tree = NULL, *map = NULL;
+    const json_t *node = NULL;
+    struct err err = {0};
+    size_t i;
+
+    MUST(ceph_connect(&cluster.conf, CEPH_ADMIN, 10, &admin, &err));
+    MUST(ceph_command(admin, json_pack("{ss}", "prefix", "osd tree"), &tree, &err));
+    MUST(ceph_command(admin, json_pack("{ss}", "prefix", "osd dump"), &map, &err));
+    json_array_foreach(json_object_get(tree, "nodes"), i, node)
+    {
+        if (strcmp(json_string_or(node, "name", ""), "osd.0") == 0) {
+            double has = json_number_value(json_object_get(node, "crush_weight"));
+
+            assert_true(has > weight - 0.0002 && has < weight + 0.0002);
+            assert_true(json_number_value(json_object_get(node, "reweight")) == in);
+        }
+    }
+    assert_int_equal(
+        json_array_size(json_object_get(json_object_get(map, "crush_node_flags"), "h1")), flags);
+}
+
+static void a_disk_gets_back_what_an_interrupted_leave_took(void **state)
+{
+    const double whole = (double)cluster.orders[0].size / (double)(1ull << 40);
+    AUTO(drop_rados) rados_t admin = NULL;
+    struct err err = {0};
+    unsigned member = 9;
+
+    (void)state;
+    disk_is(whole, 1, 0);
+    MUST(ceph_connect(&cluster.conf, CEPH_ADMIN, 10, &admin, &err));
+    MUST(ceph_command(
+        admin,
+        json_pack("{ss ss sf}", "prefix", "osd crush reweight", "name", "osd.0", "weight", 0.0),
+        NULL, &err));
+    MUST(ceph_command(admin, json_pack("{ss s[s]}", "prefix", "osd out", "ids", "0"), NULL, &err));
+    MUST(ceph_command(
+        admin, json_pack("{ss ss s[s]}", "prefix", "osd set-group", "flags", "noup", "who", "h1"),
+        NULL, &err));
+    disk_is(0, 0, 1);
+    MUST(ceph->build->disk(&cluster.conf, &cluster.orders[0], NULL, &member, &err));
+    assert_int_equal(member, 0);
+    disk_is(whole, 1, 0);
 }
 
 static int begin(void **state)
@@ -198,6 +298,10 @@ int main(void)
         cmocka_unit_test(a_fenced_host_writes_nothing_also_by_a_new_client),
         cmocka_unit_test(the_disks_of_a_fenced_host_work_on),
         cmocka_unit_test(a_fence_that_was_lifted_lets_new_clients_in),
+        cmocka_unit_test(who_is_not_listed_keeps_its_fence_until_it_comes_in_anew),
+        cmocka_unit_test(whoever_left_is_fenced_also_where_nothing_of_it_is_known),
+        cmocka_unit_test(nobody_is_fenced_at_the_address_of_another),
+        cmocka_unit_test(a_disk_gets_back_what_an_interrupted_leave_took),
     };
 
     if (geteuid() != 0 || access("/usr/bin/ceph-osd", X_OK) != 0) {
