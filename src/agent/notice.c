@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent/brought.h"
 #include "agent/ca.h"
 #include "agent/enrol.h"
 #include "agent/step.h"
@@ -294,11 +295,40 @@ static bool tell_fetched(struct agent *agent, const struct secret *key,
     return publish(agent, notice, version, err);
 }
 
-bool notice_fetched(struct agent *agent, struct err *err)
+/* What opens on the user's disk must be what would be wiped here. */
+static bool file_opens(struct agent *agent, const struct secret *body, const char *due,
+                       struct err *err)
+{
+    AUTO(drop_secret) struct secret *password = NULL, *theirs = NULL;
+    const char *text = NULL;
+    size_t length = 0;
+    char id[RECOVERY_ID_SIZE];
+
+    if (!brought_part(body, &password, &text, &length, err) ||
+        !recovery_file_open(text, length, agent->host.cluster_id, password, &theirs, id, err)) {
+        return err_add(err, "the recovery key as it lies on the user's disk");
+    }
+    return strcmp(id, due) == 0 ||
+           err_set(err, ERR_CLASH, "the file is of %s, but what was given out is %s", id, due);
+}
+
+/* Of the private half that rests here, else of the one that is with the user already. */
+static bool id_that_is_due(const struct secret *key, const struct recovery *notice,
+                           char out[RECOVERY_ID_SIZE], struct err *err)
+{
+    AUTO(drop_free) char *mine = NULL;
+
+    if (key) {
+        return ecjwk_public(key, &mine, err) && recovery_id(mine, out, err);
+    }
+    memcpy(out, notice->id, RECOVERY_ID_SIZE);
+    return notice->fetched[0] || err_set(err, ERR_ABSENT, "no recovery key was given out here");
+}
+
+bool notice_fetched(struct agent *agent, const struct secret *body, struct err *err)
 {
     AUTO(drop_recovery) struct recovery *notice = NULL;
     AUTO(drop_secret) struct secret *key = NULL;
-    AUTO(drop_free) char *mine = NULL;
     uint64_t version = 0;
     char id[RECOVERY_ID_SIZE];
 
@@ -308,16 +338,13 @@ bool notice_fetched(struct agent *agent, struct err *err)
     if (!notice) {
         return none_there(err);
     }
-    if (!key) {
-        return notice->fetched[0] || err_set(err, ERR_ABSENT, "no recovery key was given out here");
-    }
-    if (!ecjwk_public(key, &mine, err) || !recovery_id(mine, id, err)) {
+    if (!id_that_is_due(key, notice, id, err) || !file_opens(agent, body, id, err)) {
         return false;
     }
     bool told = strcmp(id, notice->id) == 0 && notice->fetched[0];
 
-    return (told || tell_fetched(agent, key, notice, version, err)) &&
-           notice_private_wipe(agent, err);
+    return !key || ((told || tell_fetched(agent, key, notice, version, err)) &&
+                    notice_private_wipe(agent, err));
 }
 
 bool notice_forget(struct agent *agent, struct err *err)

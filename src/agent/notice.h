@@ -33,8 +33,11 @@ bool notice_make(struct agent *agent, bool *out_made, struct err *err);
  * ERR_ABSENT: the cluster has no recovery key. */
 bool notice_give(struct agent *agent, const struct secret *password, char **out_text,
                  struct err *err);
-/* It lies on a disk of the user's. Twice succeeds. ERR_ABSENT: none was given. */
-bool notice_fetched(struct agent *agent, struct err *err);
+/* `body` (brought.h): the password, and the file as it lies on a disk of the user's. It is opened
+ * first: only what opens is with the user, and is wiped here. Twice succeeds. ERR_ABSENT: none was
+ * given. ERR_CLASH: the file is of another recovery key. ERR_DENIED, ERR_INPUT: it does not open;
+ * nothing was changed. */
+bool notice_fetched(struct agent *agent, const struct secret *body, struct err *err);
 
 /* The private half as it rests here, an envelope; the caller frees. ERR_ABSENT: none does. */
 bool notice_private_read(const struct agent *agent, char **out_envelope, struct err *err);

@@ -3,19 +3,9 @@
 
 #include <string.h>
 
+#include "agent/brought.h"
 #include "agent/home.h"
 #include "agent/notice.h"
-#include "base/secret_open.h"
-
-static bool take_password(const struct secret *body, size_t length, struct secret **out,
-                          struct err *err)
-{
-    if (!secret_new(length, out, err)) {
-        return false;
-    }
-    memcpy(secret_bytes(*out), secret_look(body), length);
-    return true;
-}
 
 /* Of a VM whose host was away when the recovery key was renewed. */
 static bool is_named(struct agent *agent, const char *id)
@@ -72,21 +62,13 @@ bool recover_keys(struct agent *agent, const struct secret *body, bool *out_reco
                   struct err *err)
 {
     const struct hostseal_conf conf = agent_hostseal_conf(agent);
-    const char *bytes = (const char *)secret_look(body);
-    const char *end = memchr(bytes, '\n', secret_size(body));
     AUTO(drop_secret) struct secret *password = NULL;
+    const char *text = NULL;
+    size_t rest = 0;
 
-    if (!end || end == bytes) {
-        return err_set(err, ERR_INPUT, "no password before the backup");
-    }
-    size_t length = (size_t)(end - bytes);
-
-    if (!take_password(body, length, &password, err)) {
+    if (!brought_part(body, &password, &text, &rest, err)) {
         return false;
     }
-    const char *text = end + 1;
-    size_t rest = secret_size(body) - length - 1;
-
     *out_recovery = recovery_file_is(text, rest);
     if (*out_recovery) {
         return take_recovery(agent, text, rest, password, err);

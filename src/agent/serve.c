@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent/brought.h"
 #include "agent/disk.h"
 #include "agent/notice.h"
 #include "agent/recover.h"
@@ -218,7 +219,7 @@ static void answer_recover(struct request *request, void *context)
     struct err err = {0};
     bool recovery = false;
 
-    if (!request_secret(request, BACKUP_MAX_PASSWORD + 1 + BACKUP_MAX_TEXT, &body, &err)) {
+    if (!request_secret(request, BROUGHT_MAX, &body, &err)) {
         reply_err(request, &err);
         return;
     }
@@ -260,14 +261,19 @@ static void answer_recovery(struct request *request, void *context)
     }
 }
 
-/* The user has it on disk now: only then it is wiped here. */
+/* The user has it on disk now, and there it opens: only then it is wiped here. */
 static void answer_recovery_fetched(struct request *request, void *context)
 {
     struct agent *agent = context;
+    AUTO(drop_secret) struct secret *body = NULL;
     struct err err = {0};
 
+    if (!request_secret(request, BROUGHT_MAX, &body, &err)) {
+        reply_err(request, &err);
+        return;
+    }
     pthread_mutex_lock(&agent->work);
-    bool told = notice_fetched(agent, &err);
+    bool told = notice_fetched(agent, body, &err);
     pthread_mutex_unlock(&agent->work);
     if (told) {
         log_say(LOG_NOTICE, "the recovery key is with the user; this host has it no more");
@@ -290,9 +296,8 @@ static const struct route routes[] = {
     {"POST", "/v1/key/backup", ROLE_LOCAL, BACKUP_MAX_PASSWORD, answer_backup},
     {"POST", "/v1/key/backup/fetched", ROLE_LOCAL, 0, answer_backup_fetched},
     {"POST", "/v1/key/recovery", ROLE_LOCAL, PROTECT_MAX_PASSWORD, answer_recovery},
-    {"POST", "/v1/key/recovery/fetched", ROLE_LOCAL, 0, answer_recovery_fetched},
-    {"POST", "/v1/key/recover", ROLE_LOCAL, BACKUP_MAX_PASSWORD + 1 + BACKUP_MAX_TEXT,
-     answer_recover},
+    {"POST", "/v1/key/recovery/fetched", ROLE_LOCAL, BROUGHT_MAX, answer_recovery_fetched},
+    {"POST", "/v1/key/recover", ROLE_LOCAL, BROUGHT_MAX, answer_recover},
 };
 
 bool serve_local(struct agent *agent, const char *socket, struct server **out, struct err *err)

@@ -2,6 +2,7 @@
 #include "cli/password.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -41,6 +42,20 @@ bool password_get(const struct cli *cli, struct secret **out, struct err *err)
 {
     return cli->password_file ? secret_read_file(cli->password_file, PASSWORD_MAX, true, out, err)
                               : ask_password(out, err);
+}
+
+bool password_before(const struct secret *password, const char *file, size_t length,
+                     struct secret **out, struct err *err)
+{
+    size_t n = secret_size(password);
+
+    if (!secret_new(n + 1 + length, out, err)) {
+        return false;
+    }
+    memcpy(secret_bytes(*out), secret_look(password), n);
+    secret_bytes(*out)[n] = '\n';
+    memcpy(secret_bytes(*out) + n + 1, file, length);
+    return true;
 }
 
 bool password_need_file(const struct cli *cli, struct err *err)

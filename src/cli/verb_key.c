@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/secret_open.h"
 #include "cli/open.h"
 #include "cli/password.h"
 
@@ -64,21 +63,6 @@ bool verb_key_backup(struct cli *cli, struct err *err)
     return true;
 }
 
-/* A line with the password, then the backup: docs/protocol.md. */
-static bool recover_body(const struct secret *password, const char *backup, size_t length,
-                         struct secret **out, struct err *err)
-{
-    size_t n = secret_size(password);
-
-    if (!secret_new(n + 1 + length, out, err)) {
-        return false;
-    }
-    memcpy(secret_bytes(*out), secret_look(password), n);
-    secret_bytes(*out)[n] = '\n';
-    memcpy(secret_bytes(*out) + n + 1, backup, length);
-    return true;
-}
-
 /* Which host lost its keys is not asked: to one that has them the backup says nothing new. */
 static bool recover_all(struct session *session, const struct secret *body, struct err *err)
 {
@@ -129,7 +113,7 @@ bool verb_key_recover(struct cli *cli, struct err *err)
     if (!password_need_file(cli, err) ||
         !file_read(cli->output, BACKUP_MAX, &backup, &length, err) ||
         !session_known(cli, &session, err) || !password_get(cli, &password, err) ||
-        !recover_body(password, backup, length, &body, err)) {
+        !password_before(password, backup, length, &body, err)) {
         return false;
     }
     if (!recover_by(&session, body, err)) {

@@ -6,6 +6,9 @@
 #include "cli/open.h"
 #include "cli/password.h"
 
+/* It has less than 2 KiB. */
+#define RECOVERY_FILE_MAX (64u * 1024u)
+
 /* The host on which the private half rests; else the first that answers. */
 static bool find_holder(struct session *session, struct remote **out, json_t **out_status,
                         struct err *err)
@@ -97,29 +100,43 @@ static bool is_free(const char *path, struct err *err)
     return true;
 }
 
+/* Only what lies on a disk of the user's, and opens as it lies there, counts as fetched: the agent
+ * tries it, then it wipes its own. */
+static bool fetch_file(const struct cli *cli, struct remote *remote, const struct secret *password,
+                       struct err *err)
+{
+    const struct client_call give = {
+        .method = "POST", .path = "/v1/key/recovery", .secret = password, .seconds = 60};
+    AUTO(drop_free) char *file = NULL, *written = NULL;
+    AUTO(drop_secret) struct secret *body = NULL;
+    size_t length = 0;
+
+    if (!client_ask_bytes(remote->agent, &give, &file, &length, err) ||
+        !file_write(cli->output, file, length, 0600, err) ||
+        !file_read(cli->output, RECOVERY_FILE_MAX, &written, &length, err) ||
+        !password_before(password, written, length, &body, err)) {
+        return false;
+    }
+    const struct client_call told = {
+        .method = "POST", .path = "/v1/key/recovery/fetched", .secret = body, .seconds = 60};
+
+    return client_ask(remote->agent, &told, NULL, err);
+}
+
 bool verb_key_recovery(struct cli *cli, struct err *err)
 {
     AUTO(drop_session) struct session session = {0};
     AUTO(drop_secret) struct secret *password = NULL;
     AUTO(drop_json) json_t *before = NULL, *after = NULL;
-    AUTO(drop_free) char *file = NULL;
     struct remote *remote = NULL;
     json_int_t left = 0;
-    size_t length = 0;
 
     if (!password_need_file(cli, err) || !is_free(cli->output, err) ||
         !session_known(cli, &session, err) || !password_get(cli, &password, err) ||
         !find_holder(&session, &remote, &before, err)) {
         return false;
     }
-    const struct client_call give = {
-        .method = "POST", .path = "/v1/key/recovery", .secret = password, .seconds = 60};
-    const struct client_call told = {.method = "POST", .path = "/v1/key/recovery/fetched"};
-
-    /* Only what lies on a disk of the user's counts as fetched: then the host wipes its own. */
-    if (!client_ask_bytes(remote->agent, &give, &file, &length, err) ||
-        !file_write(cli->output, file, length, 0600, err) ||
-        !client_ask(remote->agent, &told, NULL, err) || !follow(&session, &left, err) ||
+    if (!fetch_file(cli, remote, password, err) || !follow(&session, &left, err) ||
         !remote_status(remote, &after, err)) {
         return err_add(err, "fetch the recovery key");
     }

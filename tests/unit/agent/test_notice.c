@@ -9,6 +9,8 @@
 #include "key/ecjwk.h"
 #include "wire/certificate.h"
 
+static char *last_file;
+
 static const struct envelope_about of_vm = {.cluster = CLUSTER, .purpose = "vm"};
 
 static void make_recovery(void)
@@ -39,17 +41,38 @@ static struct recovery *read_notice(void)
     return notice;
 }
 
-/* The file for the user, opened again. */
+/* "PASSWORD\nFILE" of what was given out last: as the user's program sends it. */
+static struct secret *on_the_users_disk(const char *file)
+{
+    AUTO(drop_secret) struct secret *word = password();
+    struct secret *body = NULL;
+    size_t n = secret_size(word);
+
+    assert_true(secret_new(n + 1 + strlen(file), &body, &(struct err){0}));
+    memcpy(secret_bytes(body), secret_look(word), n);
+    secret_bytes(body)[n] = '\n';
+    memcpy(secret_bytes(body) + n + 1, file, strlen(file));
+    return body;
+}
+
+/* The file for the user, opened again; it stays in `last_file`. */
 static struct secret *fetched_key(char id[RECOVERY_ID_SIZE])
 {
     AUTO(drop_secret) struct secret *word = password();
-    AUTO(drop_free) char *file = NULL;
     struct secret *key = NULL;
     struct err err = {0};
 
-    assert_true(notice_give(&world.agent, word, &file, &err));
-    assert_true(recovery_file_open(file, strlen(file), CLUSTER, word, &key, id, &err));
+    free(TAKE(last_file));
+    assert_true(notice_give(&world.agent, word, &last_file, &err));
+    assert_true(recovery_file_open(last_file, strlen(last_file), CLUSTER, word, &key, id, &err));
     return key;
+}
+
+static bool tell_fetched(const char *file, struct err *err)
+{
+    AUTO(drop_secret) struct secret *body = on_the_users_disk(file);
+
+    return notice_fetched(&world.agent, body, err);
 }
 
 static bool is_held(void)
@@ -133,9 +156,9 @@ static void it_is_given_as_often_as_asked_until_it_was_fetched_and_then_it_is_go
     world_restart();
     two = fetched_key(second);
     assert_true(secret_equal(one, two));
-    assert_true(notice_fetched(&world.agent, &err));
+    assert_true(tell_fetched(last_file, &err));
     assert_false(is_held());
-    assert_true(notice_fetched(&world.agent, &err)); /* the answer was lost */
+    assert_true(tell_fetched(last_file, &err)); /* the answer was lost */
     AUTO(drop_recovery) struct recovery *notice = read_notice();
 
     assert_string_equal(notice->id, first);
@@ -154,13 +177,13 @@ static void a_new_one_counts_only_once_it_was_fetched(void **state)
     (void)state;
     make_recovery();
     one = fetched_key(first);
-    assert_true(notice_fetched(&world.agent, &err));
+    assert_true(tell_fetched(last_file, &err));
     two = fetched_key(second);
     assert_string_not_equal(first, second);
     AUTO(drop_recovery) struct recovery *before = read_notice();
 
     assert_string_equal(before->id, first);
-    assert_true(notice_fetched(&world.agent, &err));
+    assert_true(tell_fetched(last_file, &err));
     AUTO(drop_recovery) struct recovery *after = read_notice();
 
     assert_string_equal(after->id, second);
@@ -178,8 +201,50 @@ static void without_a_recovery_key_none_is_given(void **state)
     make_store();
     assert_false(notice_give(&world.agent, word, &file, &err));
     assert_int_equal(err.kind, ERR_ABSENT);
-    assert_false(notice_fetched(&world.agent, &err));
+    assert_false(tell_fetched("{}", &err));
     assert_int_equal(err.kind, ERR_ABSENT);
+}
+
+/* What the user's disk made of it, and a file that was given out before. */
+static void what_does_not_open_on_the_users_disk_is_not_wiped_here(void **state)
+{
+    AUTO(drop_secret) struct secret *one = NULL, *two = NULL;
+    AUTO(drop_free) char *first = NULL;
+    char id[RECOVERY_ID_SIZE];
+    struct err err = {0};
+
+    (void)state;
+    make_recovery();
+    one = fetched_key(id);
+    first = text_copy(last_file);
+    for (size_t cut = 0; cut < strlen(first); cut += 41) {
+        AUTO(drop_free) char *torn = text_make("%.*s", (int)cut, first);
+
+        assert_false(tell_fetched(torn, &err));
+        assert_true(is_held());
+    }
+    for (size_t at = strlen(first) / 2; at < strlen(first); at += 97) {
+        AUTO(drop_free) char *changed = text_copy(first);
+
+        changed[at] = changed[at] == 'A' ? 'B' : 'A';
+        assert_false(tell_fetched(changed, &err));
+        assert_true(is_held());
+    }
+    AUTO(drop_recovery) struct recovery *notice = read_notice();
+
+    assert_string_equal(notice->fetched, "");
+    assert_true(tell_fetched(first, &err));
+    assert_false(is_held());
+    /* A new one is given out: the older file opens, and is not it. */
+    two = fetched_key(id);
+    assert_false(tell_fetched(first, &err));
+    assert_int_equal(err.kind, ERR_CLASH);
+    assert_true(is_held());
+    assert_true(tell_fetched(last_file, &err));
+    assert_false(is_held());
+    /* The answer was lost, and another file is told of: it is not the one. */
+    assert_false(tell_fetched(first, &err));
+    assert_int_equal(err.kind, ERR_CLASH);
 }
 
 static void write_object(const char *text)
@@ -237,7 +302,7 @@ static void an_older_notice_or_none_is_put_right_by_who_knows_better(void **stat
     AUTO(drop_free) char *older = read_object();
 
     one = fetched_key(first);
-    assert_true(notice_fetched(&world.agent, &err));
+    assert_true(tell_fetched(last_file, &err));
     AUTO(drop_free) char *newer = read_object();
 
     write_object(older);
@@ -378,6 +443,7 @@ int main(void)
         TEST(it_is_given_as_often_as_asked_until_it_was_fetched_and_then_it_is_gone),
         TEST(a_new_one_counts_only_once_it_was_fetched),
         TEST(without_a_recovery_key_none_is_given),
+        TEST(what_does_not_open_on_the_users_disk_is_not_wiped_here),
         TEST(another_key_put_in_its_place_is_denied),
         TEST(an_older_notice_or_none_is_put_right_by_who_knows_better),
         TEST(killed_between_its_making_and_its_notice_it_is_the_same_key),

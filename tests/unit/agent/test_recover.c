@@ -33,11 +33,11 @@ static struct secret *file_for_the_user(void)
     struct err err = {0};
 
     assert_true(notice_give(&world.agent, word, &file, &err));
-    assert_true(notice_fetched(&world.agent, &err));
     assert_true(secret_new(n + 1 + strlen(file), &body, &err));
     memcpy(secret_bytes(body), secret_look(word), n);
     secret_bytes(body)[n] = '\n';
     memcpy(secret_bytes(body) + n + 1, file, strlen(file));
+    assert_true(notice_fetched(&world.agent, body, &err));
     return body;
 }
 
