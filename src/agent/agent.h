@@ -41,7 +41,8 @@ struct agent {
     struct secret *recovery_key;           /* given for the next key.recover; under `work` */
     struct store *store;                   /* open, or NULL; any thread */
     const struct store_backend *backend;
-    struct hv *hv; /* open, or NULL; any thread */
+    const char *tcti; /* where the TPM is; NULL: as key/hostseal.h finds it */
+    struct hv *hv;    /* open, or NULL; any thread */
     const struct hypervisor *hypervisor;
     struct audit *audit;    /* any thread */
     struct leases *leases;  /* any thread */

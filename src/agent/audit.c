@@ -141,10 +141,11 @@ json_t *audit_where(struct audit *audit)
     return where;
 }
 
-/* A key that went lost is the provider's trouble only where something needs it. */
+/* A key that went lost is the provider's trouble only where something needs it; and one that was
+ * kept on this host (agent/cached.h) says nothing of the provider. */
 static bool counts(const struct key_use *use)
 {
-    return !use->err || strcmp(use->purpose, "canary") != 0;
+    return strcmp(use->verb, "cache") != 0 && (!use->err || strcmp(use->purpose, "canary") != 0);
 }
 
 void audit_key(void *audit, const struct key_use *use)

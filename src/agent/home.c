@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent/cached.h"
 #include "agent/lease.h"
 #include "agent/notice.h"
 #include "base/secret_open.h"
@@ -72,7 +73,7 @@ bool home_forget(struct vm *vm, struct err *err)
 {
     AUTO(drop_free) char *path = seen_path(vm);
 
-    return file_remove(path, err);
+    return cached_drop(vm, err) && file_remove(path, err);
 }
 
 static bool secret_of_json(const json_t *value, struct secret **out, struct err *err)
@@ -307,8 +308,11 @@ static bool unwrap_text(struct vm *vm, struct secret **out, struct err *err)
 {
     AUTO(drop_envelope) struct envelope *envelope = NULL;
 
-    return envelope_read(vm->envelope, strlen(vm->envelope), &envelope, err) &&
-           unwrap(vm, envelope, out, err);
+    if (!envelope_read(vm->envelope, strlen(vm->envelope), &envelope, err)) {
+        return false;
+    }
+    vm->cached = 0;
+    return unwrap(vm, envelope, out, err) || cached_get(vm, envelope, out, err);
 }
 
 /* `recovery_key` NULL: by the provider. */
@@ -476,9 +480,15 @@ bool home_switch(struct vm *vm, struct vm *next, struct err *err)
         vm->key = next->key, vm->tpm = next->tpm;
         vm->version = next->version, vm->generation = next->generation;
         vm->unseen = next->unseen;
+        vm->cached = 0;
         next->config = config, next->envelope = envelope, next->recovery = recovery;
         next->key = key, next->tpm = tpm;
     }
     pthread_mutex_unlock(&vm->lock);
+    struct err kept = {0};
+
+    if (stored && !cached_drop(vm, &kept)) {
+        log_err(&kept); /* of the old envelope: of no use beside the new one */
+    }
     return stored;
 }

@@ -22,17 +22,20 @@ static const struct {
     {"provider_name", offsetof(struct host, provider.name)},
     {"provider_type", offsetof(struct host, provider.type)},
     {"provider_tpm", offsetof(struct host, provider.tpm)},
+    {"provider_cache", offsetof(struct host, provider.cache)},
     {"provider_folder", offsetof(struct host, provider.folder)},
     {"kek", offsetof(struct host, provider.kek)},
     {"kek_made", offsetof(struct host, provider.made)},
     {"next_name", offsetof(struct host, next.name)},
     {"next_type", offsetof(struct host, next.type)},
     {"next_tpm", offsetof(struct host, next.tpm)},
+    {"next_cache", offsetof(struct host, next.cache)},
     {"next_folder", offsetof(struct host, next.folder)},
     {"next_label", offsetof(struct host, next_label)},
     {"old_name", offsetof(struct host, old.name)},
     {"old_type", offsetof(struct host, old.type)},
     {"old_tpm", offsetof(struct host, old.tpm)},
+    {"old_cache", offsetof(struct host, old.cache)},
     {"old_folder", offsetof(struct host, old.folder)},
     {"old_kek", offsetof(struct host, old.kek)},
     {"old_kek_made", offsetof(struct host, old.made)},
@@ -56,16 +59,34 @@ void host_set(char **field, const char *value)
     *field = copy;
 }
 
+void host_provider_clear(struct host_provider *provider)
+{
+    free(provider->name);
+    free(provider->type);
+    free(provider->tpm);
+    free(provider->cache);
+    free(provider->folder);
+    free(provider->kek);
+    free(provider->made);
+    *provider = (struct host_provider){0};
+}
+
 void host_provider_take(struct host_provider *to, struct host_provider *from)
 {
-    free(to->name);
-    free(to->type);
-    free(to->tpm);
-    free(to->folder);
-    free(to->kek);
-    free(to->made);
+    host_provider_clear(to);
     *to = *from;
     *from = (struct host_provider){0};
+}
+
+struct host_provider host_provider_copy(const struct host_provider *from)
+{
+    return (struct host_provider){.name = text_copy(from->name),
+                                  .type = text_copy(from->type),
+                                  .tpm = text_copy(from->tpm),
+                                  .cache = text_copy(from->cache),
+                                  .folder = text_copy(from->folder),
+                                  .kek = text_copy(from->kek),
+                                  .made = text_copy(from->made)};
 }
 
 bool host_monitors_check(const json_t *monitors, struct err *err)

@@ -22,6 +22,7 @@
 /* A key provider and its KEK, as this host uses them. */
 struct host_provider {
     char *name, *type, *tpm;
+    char *cache;  /* for how many seconds VM keys may be kept here (agent/cached.h); NULL: not */
     char *folder; /* under the host's; one of the two above */
     char *kek;    /* NULL: none was made yet */
     char *made;   /* when this host came to know it, RFC 3339 in UTC */
@@ -64,5 +65,8 @@ bool host_monitors_check(const json_t *monitors, struct err *err);
 void host_set(char **field, const char *value);
 /* Takes every string of `from` into `to`; `from` is empty afterwards. */
 void host_provider_take(struct host_provider *to, struct host_provider *from);
+/* Every string copied; host_provider_clear. */
+struct host_provider host_provider_copy(const struct host_provider *from);
+void host_provider_clear(struct host_provider *provider);
 
 #endif

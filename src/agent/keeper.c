@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "agent/cached.h"
 #include "agent/copy.h"
 #include "agent/enrol.h"
 #include "agent/home.h"
@@ -120,8 +121,8 @@ static bool keep_all(struct agent *agent, struct err *err)
     }
     for (struct vm *vm = agent->vms; vm; vm = vm->next) {
         struct err trouble = {0};
-        bool kept =
-            keep_vm(vm, &trouble) && home_remember(vm, &trouble) && keep_recovery(vm, &trouble);
+        bool kept = keep_vm(vm, &trouble) && home_remember(vm, &trouble) &&
+                    keep_recovery(vm, &trouble) && cached_keep(vm, &trouble);
 
         set_trouble(vm, kept ? NULL : &trouble);
         if (!kept) {

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+/* Seconds; as long as a blueprint may say. */
+#define MAX_CACHE (30 * 86400)
 /* As many as a blueprint may name. */
 #define MAX_SERVERS 16u
 
@@ -20,9 +22,9 @@ void provider_find(struct agent *agent)
     agent->old.folder = provider_path(agent, &agent->host.old);
 }
 
-struct hostseal_conf provider_sealing(const struct host_provider *host)
+struct hostseal_conf provider_sealing(const struct agent *agent, const struct host_provider *host)
 {
-    struct hostseal_conf conf = {.tpm = TPM_AUTO};
+    struct hostseal_conf conf = {.tpm = TPM_AUTO, .tcti = agent->tcti};
     struct err ignored = {0};
 
     if (host->tpm) {
@@ -33,7 +35,45 @@ struct hostseal_conf provider_sealing(const struct host_provider *host)
 
 struct hostseal_conf agent_hostseal_conf(const struct agent *agent)
 {
-    return provider_sealing(&agent->host.provider);
+    return provider_sealing(agent, &agent->host.provider);
+}
+
+unsigned provider_cache(const struct host_provider *host)
+{
+    return host->cache ? (unsigned)strtoul(host->cache, NULL, 10) : 0;
+}
+
+/* Only a TPM keeps a key and the time that it may be used. */
+static bool can_cache(const struct agent *agent, enum tpm_mode mode, struct err *err)
+{
+    const struct hostseal_conf conf = {.tpm = TPM_REQUIRED, .tcti = agent->tcti};
+    enum hostseal_by by;
+
+    if (mode == TPM_OFF) {
+        return err_set(err, ERR_INPUT, "VM keys are kept on a host by its TPM alone, which is off");
+    }
+    return hostseal_choose(&conf, &by, err) || err_add(err, "keep VM keys on this host");
+}
+
+bool provider_read(const struct agent *agent, const json_t *params, struct host_provider *out,
+                   struct err *err)
+{
+    const char *name, *type, *tpm = json_string_or(params, "tpm", "auto");
+    enum tpm_mode mode;
+    int64_t cache = 0;
+
+    if (!json_get_string(params, "name", ENVELOPE_MAX_NAME, &name, err) ||
+        !json_get_string(params, "type", 16, &type, err) || !tpm_mode_of(tpm, &mode, err) ||
+        (json_object_get(params, "cache") &&
+         !json_get_integer(params, "cache", 0, MAX_CACHE, &cache, err)) ||
+        (cache > 0 && !can_cache(agent, mode, err))) {
+        return false;
+    }
+    *out = (struct host_provider){.name = text_copy(name),
+                                  .type = text_copy(type),
+                                  .tpm = text_copy(tpm),
+                                  .cache = cache ? text_make("%u", (unsigned)cache) : NULL};
+    return true;
 }
 
 /* Opening an empty folder would make a new provider, whose keys open nothing that is here. */
@@ -59,7 +99,7 @@ static bool open_new(struct agent *agent, struct provider *provider,
     provider->conf.cluster = agent->host.cluster_id;
     provider->conf.self = agent->host.name;
     provider->conf.folder = provider->folder;
-    provider->conf.host = provider_sealing(host);
+    provider->conf.host = provider_sealing(agent, host);
     if (!key_open(&provider->conf, &key, err)) {
         return false;
     }

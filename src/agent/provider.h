@@ -12,8 +12,14 @@
 
 /* Where its state lies; the caller frees. */
 char *provider_path(const struct agent *agent, const struct host_provider *host);
+/* What a step says of one, {"name","type","tpm","cache"}, with neither folder nor KEK;
+ * host_provider_clear. ERR_ABSENT: it needs a TPM, and this host has none. */
+bool provider_read(const struct agent *agent, const json_t *params, struct host_provider *out,
+                   struct err *err);
+/* For how many seconds VM keys may be kept on this host; 0: not. */
+unsigned provider_cache(const struct host_provider *host);
 /* How its secrets rest. */
-struct hostseal_conf provider_sealing(const struct host_provider *host);
+struct hostseal_conf provider_sealing(const struct agent *agent, const struct host_provider *host);
 /* One that is neither, opened for the moment: `host` says which, and must outlive `out`. */
 bool provider_open(struct agent *agent, const struct host_provider *host, struct provider *out,
                    struct key **out_key, struct err *err);

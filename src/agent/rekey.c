@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/cached.h"
 #include "agent/provider.h"
 #include "key/ledger.h"
 #include "key/native.h"
@@ -63,7 +64,7 @@ static bool forget_intent(struct agent *agent, struct err *err)
     host_provider_take(&gone, &host->next);
     host_set(&host->next_label, NULL);
     pthread_mutex_unlock(&agent->state);
-    host_provider_take(&gone, &(struct host_provider){0});
+    host_provider_clear(&gone);
     return agent_save(agent, err);
 }
 
@@ -118,21 +119,11 @@ bool rekey_intend(struct agent *agent, struct host_provider *next, struct err *e
 
 /* ---- two KEKs ---- */
 
-static struct host_provider copy_of(const struct host_provider *from)
-{
-    return (struct host_provider){.name = text_copy(from->name),
-                                  .type = text_copy(from->type),
-                                  .tpm = text_copy(from->tpm),
-                                  .folder = text_copy(from->folder),
-                                  .kek = text_copy(from->kek),
-                                  .made = text_copy(from->made)};
-}
-
 bool rekey_begin(struct agent *agent, const char *kek, struct err *err)
 {
     struct host *host = &agent->host;
     bool move = is_move(host, &host->next);
-    struct host_provider old = copy_of(&host->provider);
+    struct host_provider old = host_provider_copy(&host->provider);
     char now[LEDGER_TIME_SIZE];
 
     if (move) {
@@ -151,7 +142,7 @@ bool rekey_begin(struct agent *agent, const char *kek, struct err *err)
         host_provider_take(&host->provider, &host->next);
     }
     pthread_mutex_unlock(&agent->state);
-    host_provider_take(&old, &(struct host_provider){0});
+    host_provider_clear(&old);
     if (move) {
         provider_find(agent);
     }
@@ -188,7 +179,8 @@ bool rekey_end(struct agent *agent, struct err *err)
     if (!rekey_is_open(agent)) {
         return true;
     }
-    if (!retire(agent, &host->old, move, err) || (move && !destroy(agent->old.folder, err))) {
+    if (!cached_wipe(agent, err) || !retire(agent, &host->old, move, err) ||
+        (move && !destroy(agent->old.folder, err))) {
         return false;
     }
     struct host_provider gone = {0};
@@ -197,6 +189,6 @@ bool rekey_end(struct agent *agent, struct err *err)
     host_provider_take(&gone, &host->old);
     pthread_mutex_unlock(&agent->state);
     provider_find(agent);
-    host_provider_take(&gone, &(struct host_provider){0});
+    host_provider_clear(&gone);
     return agent_save(agent, err);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/ca.h"
+#include "agent/cached.h"
 #include "agent/disk.h"
 #include "agent/home.h"
 #include "agent/notice.h"
@@ -129,6 +130,7 @@ static bool exchange_home(struct vm *vm, char **envelope, char **recovery, struc
     bool stored = home_store(vm, err);
 
     vm->unsaved = vm->unsaved || !stored;
+    vm->cached = 0; /* the provider has wrapped it and opened it again */
     pthread_mutex_unlock(&vm->lock);
     return stored;
 }
@@ -163,7 +165,8 @@ static bool exchange(struct vm *vm, struct err *err)
     const struct header_plan plan = {
         .envelope = envelope, .recovery = recovery, .generation = generation};
 
-    return exchange_headers(vm, &plan, err) && exchange_home(vm, &envelope, &recovery, err);
+    return exchange_headers(vm, &plan, err) && exchange_home(vm, &envelope, &recovery, err) &&
+           cached_drop(vm, err);
 }
 
 bool rewrap_vm(struct vm *vm, bool *out_changed, struct err *err)

@@ -6,6 +6,7 @@
 
 #include "agent/lease.h"
 #include "agent/notice.h"
+#include "agent/provider.h"
 #include "agent/rewrap.h"
 #include "agent/vm.h"
 #include "key/kmipaccess.h"
@@ -175,6 +176,7 @@ static json_t *provider_json(struct agent *agent, const struct host *host)
         host->provider.type, "kek", host->provider.kek, "kek_made", host->provider.made, "old_kek",
         host->old.kek, "old_provider", host->old.name, "state", open ? "open" : "closed");
 
+    json_object_set_new(object, "cache", json_integer(provider_cache(&host->provider)));
     status_add_rest(folder, object);
     add_use(agent, object);
     status_add_dates(folder, object);
@@ -216,6 +218,7 @@ static json_t *describe(const struct vm *vm)
                   "envelope", envelope, "generation", (json_int_t)vm->generation);
 
     json_object_set_new(object, "recovery", notice_id_of(vm->recovery));
+    json_object_set_new(object, "cached", vm->cached ? json_integer(vm->cached) : json_null());
     json_object_set_new(object, "trouble", text_or_null(vm->trouble));
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
         json_object_set_new(object, keys[i], copy_or_null(vm->config, keys[i]));

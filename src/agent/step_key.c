@@ -41,12 +41,11 @@ static bool is_deployed(const struct agent *agent, struct err *err)
 /* The one that wraps, again. */
 static struct host_provider stay(const struct agent *agent)
 {
-    const struct host_provider *now = &agent->host.provider;
+    struct host_provider next = host_provider_copy(&agent->host.provider);
 
-    return (struct host_provider){.name = text_copy(now->name),
-                                  .type = text_copy(now->type),
-                                  .tpm = text_copy(now->tpm),
-                                  .folder = text_copy(now->folder)};
+    host_set(&next.kek, NULL);
+    host_set(&next.made, NULL);
+    return next;
 }
 
 /* The other one of the two folders. */
@@ -62,17 +61,10 @@ static const char *free_folder(const struct agent *agent)
 static bool read_target(const struct agent *agent, const json_t *params, struct host_provider *out,
                         struct err *err)
 {
-    const char *name, *type, *tpm = json_string_or(params, "tpm", "auto");
-    enum tpm_mode mode;
-
-    if (!json_get_string(params, "name", ENVELOPE_MAX_NAME, &name, err) ||
-        !json_get_string(params, "type", 16, &type, err) || !tpm_mode_of(tpm, &mode, err)) {
+    if (!provider_read(agent, params, out, err)) {
         return err_add(err, "the provider to move to");
     }
-    *out = (struct host_provider){.name = text_copy(name),
-                                  .type = text_copy(type),
-                                  .tpm = text_copy(tpm),
-                                  .folder = text_copy(free_folder(agent))};
+    host_set(&out->folder, free_folder(agent));
     return true;
 }
 
@@ -141,7 +133,7 @@ static bool unpack(struct agent *agent, const struct host_provider *next,
                    const struct bringing *bringing, struct err *err)
 {
     AUTO(drop_free) char *folder = provider_path(agent, next);
-    const struct hostseal_conf conf = provider_sealing(next);
+    const struct hostseal_conf conf = provider_sealing(agent, next);
 
     return !bringing->parcel || strcmp(next->type, "native") != 0 ||
            share_import_to(agent, folder, &conf, bringing->parcel, err);
@@ -182,7 +174,7 @@ static bool prepare(struct agent *agent, struct making *making, const struct bri
     bool kept = unpack(agent, &next, bringing, err) && prove(agent, &next, bringing, err) &&
                 rekey_intend(agent, &next, err);
 
-    host_provider_take(&next, &(struct host_provider){0});
+    host_provider_clear(&next);
     return kept;
 }
 

@@ -2,6 +2,7 @@
 /* The key provider on this host: proven by a real round trip, its KEK made or found. */
 #include <string.h>
 
+#include "agent/cached.h"
 #include "agent/notice.h"
 #include "agent/provider.h"
 #include "agent/recover.h"
@@ -15,7 +16,7 @@
 /* An open key borrows these: what stays the same stays where it is. */
 static void take(char **field, const char *value)
 {
-    if (!*field || strcmp(*field, value) != 0) {
+    if (!*field || !value || strcmp(*field, value) != 0) {
         host_set(field, value);
     }
 }
@@ -23,21 +24,18 @@ static void take(char **field, const char *value)
 /* Nothing is under another provider's keys before a KEK is known: until then a name may change. */
 static bool take_conf(struct agent *agent, const json_t *params, struct err *err)
 {
-    const char *name, *type;
-    const char *tpm = json_string_or(params, "tpm", "auto");
+    AUTO(host_provider_clear) struct host_provider given = {0};
     struct host *host = &agent->host;
-    enum tpm_mode mode;
 
-    if (!json_get_string(params, "name", ENVELOPE_MAX_NAME, &name, err) ||
-        !json_get_string(params, "type", 16, &type, err) || !tpm_mode_of(tpm, &mode, err)) {
+    if (!provider_read(agent, params, &given, err)) {
         return false;
     }
-    bool other = host->provider.name &&
-                 (strcmp(host->provider.name, name) != 0 || strcmp(host->provider.type, type) != 0);
+    bool other = host->provider.name && (strcmp(host->provider.name, given.name) != 0 ||
+                                         strcmp(host->provider.type, given.type) != 0);
 
     if (other && host->provider.kek) {
         err_set(err, ERR_CLASH, "the key provider here is '%s' (%s), not '%s' (%s)",
-                host->provider.name, host->provider.type, name, type);
+                host->provider.name, host->provider.type, given.name, given.type);
         return err_mend(err,
                         "change to another provider with quoin key move --to BLUEPRINT, or name "
                         "the one that is here");
@@ -46,11 +44,12 @@ static bool take_conf(struct agent *agent, const json_t *params, struct err *err
         agent_key_close(agent);
     }
     pthread_mutex_lock(&agent->state);
-    take(&host->provider.name, name);
-    take(&host->provider.type, type);
-    take(&host->provider.tpm, tpm);
+    take(&host->provider.name, given.name);
+    take(&host->provider.type, given.type);
+    take(&host->provider.tpm, given.tpm);
+    take(&host->provider.cache, given.cache);
     pthread_mutex_unlock(&agent->state);
-    return agent_save(agent, err);
+    return agent_save(agent, err) && (given.cache || cached_wipe(agent, err));
 }
 
 /* An external provider, opened with what the step brought; it keeps that in its folder, sealed to
@@ -73,10 +72,7 @@ static bool make_kek(struct agent *agent, struct key *key, struct making *making
     if (host->kek) {
         return key_prove_kek(key, host->kek, err);
     }
-    struct host_provider next = {.name = text_copy(host->name),
-                                 .type = text_copy(host->type),
-                                 .tpm = text_copy(host->tpm),
-                                 .folder = text_copy(host->folder)};
+    struct host_provider next = host_provider_copy(host);
 
     if (!rekey_intend(agent, &next, err) || !rekey_make(agent, &kek, err) ||
         !rekey_begin(agent, kek, err)) {
@@ -175,7 +171,8 @@ bool step_provider_remove(struct agent *agent, struct making *making, struct err
     agent_key_close(agent);
     /* Overwritten, not only unlinked; what another type of provider left goes with the folder. */
     if (!native_destroy(agent->provider.folder, err) || !native_destroy(agent->old.folder, err) ||
-        !hostseal_remove(tls, err) || !notice_forget(agent, err) || !recover_forget(agent, err)) {
+        !hostseal_remove(tls, err) || !notice_forget(agent, err) || !recover_forget(agent, err) ||
+        !cached_wipe(agent, err)) {
         return false;
     }
     for (size_t i = 0; i < COUNT_OF(files); i++) {

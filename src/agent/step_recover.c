@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "agent/ca.h"
+#include "agent/cached.h"
 #include "agent/enrol.h"
 #include "agent/home.h"
 #include "agent/notice.h"
@@ -34,13 +35,16 @@ static bool put_aside(struct agent *agent, struct err *err)
     char *aside = text_make("%s" LOST "%lld", agent->provider.folder, (long long)time(NULL));
 
     agent_key_close(agent);
+    if (!cached_wipe(agent, err)) {
+        return false;
+    }
     if (file_exists(agent->provider.folder) && rename(agent->provider.folder, aside) != 0) {
         return err_set(err, ERR_SYSTEM, "cannot put '%s' aside", agent->provider.folder);
     }
     pthread_mutex_lock(&agent->state);
-    host_provider_take(&host->provider, &(struct host_provider){0});
-    host_provider_take(&host->old, &(struct host_provider){0});
-    host_provider_take(&host->next, &(struct host_provider){0});
+    host_provider_clear(&host->provider);
+    host_provider_clear(&host->old);
+    host_provider_clear(&host->next);
     host_set(&host->next_label, NULL);
     pthread_mutex_unlock(&agent->state);
     provider_find(agent);

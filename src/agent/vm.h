@@ -34,6 +34,8 @@ struct vm {
     struct secret *tpm;
     atomic_bool unsaved; /* they changed, and could not be stored yet */
     atomic_bool unseen;  /* its generation could not be noted on this host yet (home_remember) */
+    time_t cached;      /* opened by a key kept here since then, its provider away; 0: it was not */
+    int64_t cache_next; /* by the agent's clock: its key is kept anew then; under `work` */
     struct files_watch *watch;
     bool swept;    /* what an interrupted copy left was looked for; under `work` */
     bool refuted;  /* the proof after a deep rekey found plain blocks; under `work` */

@@ -191,7 +191,8 @@ static const struct field encryption[] = {
                     "and only you hold once quoin key recovery fetched it"),
     SCALAR("cache", type_duration, struct blueprint, encryption.cache_seconds, .fallback = "off",
            .max = 30 * 86400,
-           .about = "this version keeps no cache of a KMS's key, and refuses anything but off"),
+           .about = "kmip: for how long a host with a TPM may start its virtual machines by keys "
+                    "that it keeps while the key servers are away, as 24h"),
     END};
 
 static const struct field top[] = {

@@ -371,6 +371,20 @@ static void check_native(const struct rules *rules)
     }
 }
 
+static void check_cache(const struct rules *rules)
+{
+    const struct blueprint *bp = rules->blueprint;
+
+    if (same(bp->encryption.provider.type, "native")) {
+        broken(rules, "encryption.cache", "write cache: off, or leave it out",
+               "the native provider is on the hosts itself: there is nothing to keep");
+    }
+    if (bp->encryption.tpm == TPM_OFF) {
+        broken(rules, "encryption.cache", "write cache: off, or tpm: required",
+               "keys are kept by a host's TPM alone, and tpm is off");
+    }
+}
+
 static void check_encryption(const struct rules *rules)
 {
     const struct blueprint *bp = rules->blueprint;
@@ -381,8 +395,7 @@ static void check_encryption(const struct rules *rules)
         check_native(rules);
     }
     if (bp->encryption.cache_seconds > 0) {
-        broken(rules, "encryption.cache", "write cache: off, or leave it out",
-               "this version keeps no cache of a key server's keys");
+        check_cache(rules);
     }
 }
 

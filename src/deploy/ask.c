@@ -96,6 +96,10 @@ bool ask_provider(struct deploy *deploy, struct remote *remote, json_t **out, st
     json_t *params = json_pack("{s:s, s:s, s:s}", "name", provider->name, "type", provider->type,
                                "tpm", ask_tpm_word(deploy->blueprint));
 
+    if (deploy->blueprint->encryption.cache_seconds > 0) {
+        json_object_set_new(params, "cache",
+                            json_integer(deploy->blueprint->encryption.cache_seconds));
+    }
     if (provider->server_count > 0 &&
         (!add_servers(params, deploy->blueprint, remote->host, err) ||
          !send_secret(remote, provider->private_key, false, "/v1/provider/private-key", err) ||

@@ -139,7 +139,10 @@ static json_t *record_json(const struct record *record)
         json_object_set_new(json, "parent",
                             json_pack("{s:I, s:s}", "handle", (json_int_t)sealed->parent_handle,
                                       "name", sealed->parent_name));
-        json_object_set_new(json, "pcrs", json_integer(sealed->pcrs));
+        json_object_set_new(json, "pcrs", json_integer(sealed->policy.pcrs));
+        if (sealed->policy.until) {
+            json_object_set_new(json, "until", json_integer((json_int_t)sealed->policy.until));
+        }
         set_base64url(json, "public", sealed->public_part, sealed->public_size);
         set_base64url(json, "private", sealed->private_part, sealed->private_size);
         set_base64url(json, "box", record->box, record->box_size);
@@ -176,12 +179,14 @@ static bool read_sealed(const json_t *json, struct record *record, struct err *e
     struct tpm_sealed *sealed = &record->sealed;
     const json_t *parent = NULL;
     const char *name = NULL, *box = NULL;
-    int64_t handle = 0, pcrs = 0;
+    int64_t handle = 0, pcrs = 0, until = 0;
 
     if (!json_get_object(json, "parent", &parent, err) ||
         !json_get_integer(parent, "handle", 0, UINT32_MAX, &handle, err) ||
         !json_get_string(parent, "name", TPM_NAME_SIZE - 1, &name, err) ||
         !json_get_integer(json, "pcrs", 0, (1 << 24) - 1, &pcrs, err) ||
+        (json_object_get(json, "until") &&
+         !json_get_integer(json, "until", 1, INT64_MAX, &until, err)) ||
         !read_blob(json, "public", sealed->public_part, &sealed->public_size, err) ||
         !read_blob(json, "private", sealed->private_part, &sealed->private_size, err) ||
         !json_get_string(json, "box", MAX_RECORD, &box, err) ||
@@ -189,7 +194,7 @@ static bool read_sealed(const json_t *json, struct record *record, struct err *e
         return false;
     }
     sealed->parent_handle = (uint32_t)handle;
-    sealed->pcrs = (unsigned)pcrs;
+    sealed->policy = (struct tpm_policy){.pcrs = (unsigned)pcrs, .until = (uint64_t)until};
     memcpy(sealed->parent_name, name, strlen(name) + 1);
     return true;
 }
@@ -243,15 +248,23 @@ static char *secret_path(const char *path)
     return text_make("%s.secret", path);
 }
 
-static bool seal_to_tpm(struct tpm *tpm, unsigned pcrs, const struct secret *secret,
-                        struct record *record, struct err *err)
+static bool seal_to_tpm(struct tpm *tpm, const struct hostseal_conf *conf,
+                        const struct secret *secret, struct record *record, struct err *err)
 {
     AUTO(drop_secret) struct secret *key = NULL;
+    struct tpm_policy policy = {.pcrs = conf->pcrs};
+    uint64_t now = 0;
 
+    if (conf->seconds) {
+        if (!tpm_clock(tpm, &now, err)) {
+            return false;
+        }
+        policy.until = now + (uint64_t)conf->seconds * 1000;
+    }
     return secret_random(BOX_KEY_SIZE, &key, err) &&
            aead_seal(key, span_text(record->purpose), secret, &record->box, &record->box_size,
                      err) &&
-           tpm_seal(tpm, pcrs, key, &record->sealed, err);
+           tpm_seal(tpm, &policy, key, &record->sealed, err);
 }
 
 bool hostseal_seal(const struct hostseal_conf *conf, const char *path, const char *purpose,
@@ -268,12 +281,15 @@ bool hostseal_seal(const struct hostseal_conf *conf, const char *path, const cha
     if (!tpm_for_sealing(conf, &tpm, err)) {
         return err_add(err, "seal '%s' to this host", purpose);
     }
+    if (!tpm && conf->seconds) {
+        return err_set(err, ERR_ABSENT, "'%s' needs a TPM, which keeps its time", purpose);
+    }
     if (!tpm) {
         return secretfile_write(beside, secret, err) && record_write(path, &record, err);
     }
     record.by = HOSTSEAL_BY_TPM;
-    return (seal_to_tpm(tpm, conf->pcrs, secret, &record, err) &&
-            record_write(path, &record, err) && secretfile_wipe(beside, err)) ||
+    return (seal_to_tpm(tpm, conf, secret, &record, err) && record_write(path, &record, err) &&
+            secretfile_wipe(beside, err)) ||
            err_add(err, "seal '%s' to this host", purpose);
 }
 
@@ -333,5 +349,5 @@ bool hostseal_remove(const char *path, struct err *err)
 {
     AUTO(drop_free) char *beside = secret_path(path);
 
-    return secretfile_wipe(beside, err) && file_remove(path, err);
+    return secretfile_wipe(beside, err) && secretfile_wipe(path, err);
 }

@@ -9,7 +9,7 @@
  * TPM: a sealed object under the storage primary key (persistent 0x81000001 where there is one,
  * else ECC P-256 by TCG's template), whose name is kept in the record and compared at every use;
  * sessions are salted to that key with parameter encryption, so the bus never shows the secret
- * (THREATS T2c); objects are flushed after each use. A PCR policy is optional.
+ * (THREATS T2c); objects are flushed after each use. A PCR policy and a limit in time are optional.
  *
  * The record is JSON, mode 0600, replaced whole or not at all. Without a TPM the secret is a
  * second file beside it, "RECORD.secret".
@@ -33,20 +33,22 @@ struct hostseal_conf {
     enum tpm_mode tpm;
     const char *tcti; /* tpm2-tss's words; NULL: /etc/quoin/tpm.env's TCTI=…, else /dev/tpmrm0 */
     unsigned pcrs;    /* a bit for each SHA-256 PCR that must not change; 0: none */
+    unsigned seconds; /* a TPM opens it no longer than this, by its own clock; 0: for ever */
 };
 
 /* "auto", "required", "off". */
 bool tpm_mode_of(const char *name, enum tpm_mode *out, struct err *err);
 
-/* Replaces an older record. `purpose` ("native-root", "agent-tls") is bound to it. */
+/* Replaces an older record. `purpose` ("native-root", "agent-tls") is bound to it. `seconds`
+ * without a TPM is ERR_ABSENT: a file keeps no time. */
 bool hostseal_seal(const struct hostseal_conf *conf, const char *path, const char *purpose,
                    const struct secret *secret, struct err *err);
-/* ERR_ABSENT: no record. ERR_DENIED: another TPM, changed PCRs, or a changed record. ERR_CLASH:
- * sealed for another purpose, or with less than `conf` requires. ERR_AWAY: the TPM is busy or
- * locked out. */
+/* ERR_ABSENT: no record. ERR_DENIED: another TPM, changed PCRs, past its time, or a changed record.
+ * ERR_CLASH: sealed for another purpose, or with less than `conf` requires. ERR_AWAY: the TPM is
+ * busy or locked out. */
 bool hostseal_open(const struct hostseal_conf *conf, const char *path, const char *purpose,
                    struct secret **out, struct err *err);
-/* Removing what is not there succeeds. */
+/* Overwritten before it goes. Removing what is not there succeeds. */
 bool hostseal_remove(const char *path, struct err *err);
 
 /* How a record is sealed, without opening it. */

@@ -20,7 +20,7 @@ struct key;
 
 /* One use of a KEK, as the audit wants it; no secret in it. */
 struct key_use {
-    const char *verb;      /* "kek_make", "wrap", "unwrap", "kek_retire" */
+    const char *verb;      /* "kek_make", "wrap", "unwrap", "kek_retire"; "cache": by a kept key */
     const char *kek_id;    /* "" when none was made */
     const char *vm;        /* "" where none is meant */
     const char *purpose;   /* of the envelope; "" where none is meant */

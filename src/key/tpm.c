@@ -57,6 +57,7 @@ static const struct {
      "open it on the host that sealed it, or recover from the backup"},
     {TPM2_RC_POLICY_FAIL, ERR_DENIED, "the PCRs are not what they were when it was sealed",
      "boot what was booted then, or recover from the backup and seal again"},
+    {TPM2_RC_POLICY, ERR_DENIED, "its time is over, by the TPM's clock", NULL},
     {TPM2_RC_AUTH_FAIL, ERR_DENIED, "the TPM refuses the authorization", NULL},
     {TPM2_RC_BAD_AUTH, ERR_DENIED, "the TPM's owner hierarchy has a password",
      "make a storage key at 0x81000001 (tpm2_createprimary, tpm2_evictcontrol)"},
@@ -300,8 +301,37 @@ static bool policy_add_pcrs(struct tpm *tpm, ESYS_TR session, unsigned pcrs, str
     return rc == TSS2_RC_SUCCESS || fail(rc, "bind to the TPM's PCRs", err);
 }
 
-/* The digest of "these PCRs as they are now". */
-static bool policy_digest(struct tpm *tpm, unsigned pcrs, TPM2B_DIGEST *out, struct err *err)
+/* Where the clock lies in a TPMS_TIME_INFO: behind its 64 bits of `time`. */
+#define CLOCK_OFFSET 8
+
+static bool policy_add_until(struct tpm *tpm, ESYS_TR session, uint64_t until, struct err *err)
+{
+    TPM2B_OPERAND limit = {.size = sizeof(until)};
+    TSS2_RC rc;
+
+    for (size_t i = 0; i < sizeof(until); i++) {
+        limit.buffer[i] = (BYTE)(until >> (56 - 8 * i));
+    }
+    rc = Esys_PolicyCounterTimer(tpm->esys, session, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                                 &limit, CLOCK_OFFSET, TPM2_EO_UNSIGNED_LE);
+    return rc == TSS2_RC_SUCCESS || fail(rc, "bind to the TPM's clock", err);
+}
+
+static bool is_bound(const struct tpm_policy *policy)
+{
+    return policy->pcrs != 0 || policy->until != 0;
+}
+
+static bool policy_add(struct tpm *tpm, ESYS_TR session, const struct tpm_policy *policy,
+                       struct err *err)
+{
+    return (policy->pcrs == 0 || policy_add_pcrs(tpm, session, policy->pcrs, err)) &&
+           (policy->until == 0 || policy_add_until(tpm, session, policy->until, err));
+}
+
+/* The digest of "these PCRs as they are now, and no later than that". */
+static bool policy_digest(struct tpm *tpm, const struct tpm_policy *policy, TPM2B_DIGEST *out,
+                          struct err *err)
 {
     TPM2B_DIGEST *digest = NULL;
     ESYS_TR trial;
@@ -311,7 +341,7 @@ static bool policy_digest(struct tpm *tpm, unsigned pcrs, TPM2B_DIGEST *out, str
     if (!session_start(tpm, ESYS_TR_NONE, TPM2_SE_TRIAL, &trial, err)) {
         return false;
     }
-    good = policy_add_pcrs(tpm, trial, pcrs, err);
+    good = policy_add(tpm, trial, policy, err);
     if (good) {
         rc = Esys_PolicyGetDigest(tpm->esys, trial, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
                                   &digest);
@@ -327,7 +357,8 @@ static bool policy_digest(struct tpm *tpm, unsigned pcrs, TPM2B_DIGEST *out, str
 
 /* --- sealing -------------------------------------------------------------------------------- */
 
-static bool sealed_template(struct tpm *tpm, unsigned pcrs, TPM2B_PUBLIC *out, struct err *err)
+static bool sealed_template(struct tpm *tpm, const struct tpm_policy *policy, TPM2B_PUBLIC *out,
+                            struct err *err)
 {
     *out = (TPM2B_PUBLIC){
         .publicArea =
@@ -339,11 +370,11 @@ static bool sealed_template(struct tpm *tpm, unsigned pcrs, TPM2B_PUBLIC *out, s
                 .parameters.keyedHashDetail.scheme.scheme = TPM2_ALG_NULL,
             },
     };
-    if (pcrs == 0) {
+    if (!is_bound(policy)) {
         out->publicArea.objectAttributes |= TPMA_OBJECT_USERWITHAUTH;
         return true;
     }
-    return policy_digest(tpm, pcrs, &out->publicArea.authPolicy, err);
+    return policy_digest(tpm, policy, &out->publicArea.authPolicy, err);
 }
 
 static bool keep_blobs(const TPM2B_PUBLIC *public, const TPM2B_PRIVATE *private,
@@ -357,7 +388,7 @@ static bool keep_blobs(const TPM2B_PUBLIC *public, const TPM2B_PRIVATE *private,
            err_set(err, ERR_SYSTEM, "what the TPM sealed is too large to keep");
 }
 
-static bool create(struct tpm *tpm, const struct parent *parent, unsigned pcrs,
+static bool create(struct tpm *tpm, const struct parent *parent, const struct tpm_policy *policy,
                    const TPM2B_SENSITIVE_CREATE *sensitive, struct tpm_sealed *out, struct err *err)
 {
     const TPM2B_DATA no_info = {0};
@@ -368,7 +399,7 @@ static bool create(struct tpm *tpm, const struct parent *parent, unsigned pcrs,
     TSS2_RC rc;
     bool good;
 
-    if (!sealed_template(tpm, pcrs, &template, err) ||
+    if (!sealed_template(tpm, policy, &template, err) ||
         !session_start(tpm, parent->object, TPM2_SE_HMAC, &session, err)) {
         return false;
     }
@@ -384,17 +415,30 @@ static bool create(struct tpm *tpm, const struct parent *parent, unsigned pcrs,
     return good;
 }
 
-bool tpm_seal(struct tpm *tpm, unsigned pcrs, const struct secret *secret, struct tpm_sealed *out,
-              struct err *err)
+bool tpm_clock(struct tpm *tpm, uint64_t *out_ms, struct err *err)
+{
+    TPMS_TIME_INFO *now = NULL;
+    TSS2_RC rc = Esys_ReadClock(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &now);
+
+    if (rc != TSS2_RC_SUCCESS) {
+        return fail(rc, "read the TPM's clock", err);
+    }
+    *out_ms = now->clockInfo.clock;
+    Esys_Free(now);
+    return true;
+}
+
+bool tpm_seal(struct tpm *tpm, const struct tpm_policy *policy, const struct secret *secret,
+              struct tpm_sealed *out, struct err *err)
 {
     AUTO(drop_secret) struct secret *room = NULL;
     size_t size = secret_size(secret);
     TPM2B_SENSITIVE_CREATE *sensitive;
-    struct tpm_sealed sealed = {.pcrs = pcrs};
+    struct tpm_sealed sealed = {.policy = *policy};
     struct parent parent;
     bool good;
 
-    if (size > TPM_MAX_SECRET || pcrs >> 24 != 0) {
+    if (size > TPM_MAX_SECRET || policy->pcrs >> 24 != 0) {
         return err_set(err, ERR_INPUT, "a TPM seals at most %u bytes, to PCRs 0 to 23",
                        TPM_MAX_SECRET);
     }
@@ -405,7 +449,7 @@ bool tpm_seal(struct tpm *tpm, unsigned pcrs, const struct secret *secret, struc
     sensitive = (TPM2B_SENSITIVE_CREATE *)(void *)secret_bytes(room);
     sensitive->sensitive.data.size = (UINT16)size;
     memcpy(sensitive->sensitive.data.buffer, secret_look(secret), size);
-    good = create(tpm, &parent, pcrs, sensitive, &sealed, err);
+    good = create(tpm, &parent, policy, sensitive, &sealed, err);
     parent_drop(tpm, &parent);
     if (good) {
         sealed.parent_handle = parent.handle;
@@ -462,18 +506,18 @@ static bool unseal_object(struct tpm *tpm, ESYS_TR object, ESYS_TR session, stru
     return rc == TSS2_RC_SUCCESS ? take_data(data, out, err) : fail(rc, "unseal by the TPM", err);
 }
 
-/* By a policy session where PCRs are bound, which must hold them first. */
-static bool unseal_by(struct tpm *tpm, ESYS_TR parent, ESYS_TR object, unsigned pcrs,
-                      struct secret **out, struct err *err)
+/* By a policy session where it is bound, whose conditions must hold first. */
+static bool unseal_by(struct tpm *tpm, ESYS_TR parent, ESYS_TR object,
+                      const struct tpm_policy *policy, struct secret **out, struct err *err)
 {
     ESYS_TR session;
     bool good;
 
-    if (!session_start(tpm, parent, pcrs ? TPM2_SE_POLICY : TPM2_SE_HMAC, &session, err)) {
+    if (!session_start(tpm, parent, is_bound(policy) ? TPM2_SE_POLICY : TPM2_SE_HMAC, &session,
+                       err)) {
         return false;
     }
-    good = (pcrs == 0 || policy_add_pcrs(tpm, session, pcrs, err)) &&
-           unseal_object(tpm, object, session, out, err);
+    good = policy_add(tpm, session, policy, err) && unseal_object(tpm, object, session, out, err);
     (void)Esys_FlushContext(tpm->esys, session);
     return good;
 }
@@ -492,7 +536,7 @@ static bool load_and_unseal(struct tpm *tpm, ESYS_TR parent, const struct tpm_se
     if (!good) {
         return false;
     }
-    good = unseal_by(tpm, parent, object, sealed->pcrs, out, err);
+    good = unseal_by(tpm, parent, object, &sealed->policy, out, err);
     (void)Esys_FlushContext(tpm->esys, object);
     return good;
 }

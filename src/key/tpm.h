@@ -25,10 +25,16 @@
 
 struct tpm;
 
+/* What the TPM asks for before it opens; all zero: nothing. */
+struct tpm_policy {
+    unsigned pcrs;  /* bit n: PCR n of the SHA-256 bank, 0 … 23, is as it was when sealed */
+    uint64_t until; /* its clock (tpm_clock) is not past this; 0: any time */
+};
+
 struct tpm_sealed {
     uint32_t parent_handle; /* 0: made by the template each time */
     char parent_name[TPM_NAME_SIZE];
-    unsigned pcrs; /* bit n: PCR n of the SHA-256 bank, 0 … 23 */
+    struct tpm_policy policy;
     size_t public_size;
     size_t private_size;
     unsigned char public_part[TPM_MAX_BLOB];
@@ -40,11 +46,15 @@ bool tpm_open(const char *tcti, struct tpm **out, struct err *err);
 void tpm_close(struct tpm *tpm);
 DROP(tpm, struct tpm *, tpm_close);
 
-/* 1 … TPM_MAX_SECRET bytes. `pcrs`: opens only while these PCRs stay as they are now. */
-bool tpm_seal(struct tpm *tpm, unsigned pcrs, const struct secret *secret, struct tpm_sealed *out,
-              struct err *err);
-/* ERR_DENIED: another TPM (or one that was cleared), other PCRs, or a changed blob. ERR_AWAY: the
- * TPM is busy, or locked out. */
+/* Milliseconds. It goes on while the TPM has power, over restarts too (after a sudden loss of power
+ * it may have lost an hour), and nobody sets it back without clearing the TPM (TPM 2.0 part 1,
+ * "Timing Components"). */
+bool tpm_clock(struct tpm *tpm, uint64_t *out_ms, struct err *err);
+/* 1 … TPM_MAX_SECRET bytes. */
+bool tpm_seal(struct tpm *tpm, const struct tpm_policy *policy, const struct secret *secret,
+              struct tpm_sealed *out, struct err *err);
+/* ERR_DENIED: another TPM (or one that was cleared), other PCRs, past its time, or a changed blob.
+ * ERR_AWAY: the TPM is busy, or locked out. */
 bool tpm_unseal(struct tpm *tpm, const struct tpm_sealed *sealed, struct secret **out,
                 struct err *err);
 

@@ -272,6 +272,15 @@ static void check_agent(struct finder *finder)
     }
 }
 
+static void check_cache(struct finder *finder)
+{
+    if (finder->blueprint->encryption.cache_seconds > 0 && !finder->facts->tpm[0]) {
+        find_at(finder, SEVERITY_ERROR, "encryption.cache",
+                "switch it on in the firmware, or write cache: off",
+                "'%s' has no TPM 2.0, and keys are kept by nothing else", finder->host->name);
+    }
+}
+
 static void check_tpm(struct finder *finder)
 {
     enum tpm_use use = finder->blueprint->encryption.tpm;
@@ -314,6 +323,7 @@ static void check_host(struct finder *finder, const struct host_answer *answers)
     check_ports(finder);
     check_agent(finder);
     check_tpm(finder);
+    check_cache(finder);
     check_disks(finder);
 }
 

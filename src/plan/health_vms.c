@@ -25,6 +25,16 @@ static void look_at_vm(struct health *health, const json_t *host, const json_t *
         health_find(health, &place, "do not use it; deploy it again",
                     "virtual machine '%s' on '%s' is not encrypted", name, on);
     }
+    if (json_is_integer(json_object_get(vm, "cached"))) {
+        const struct health_place place = {"warning", "vm.cached", "vms", name, hosts};
+
+        health_find(health, &place,
+                    "bring the key provider back before the time of that key (encryption.cache) is "
+                    "over: afterwards it does not start again",
+                    "virtual machine '%s' was opened by the key that was kept on '%s': its key "
+                    "provider is away",
+                    name, on);
+    }
     if (trouble[0]) {
         const struct health_place place = {"error", "vm.trouble", "vms", name, hosts};
 

@@ -3,6 +3,7 @@
 
 #include "key/tpm.h"
 
+static const struct tpm_policy unbound = {0};
 static struct swtpm a;
 
 static int with_tpm(void **state)
@@ -38,7 +39,7 @@ static void seal(const char *tcti, unsigned pcrs, const struct secret *secret,
     AUTO(drop_tpm) struct tpm *tpm = opened(tcti);
     struct err err = {0};
 
-    if (!tpm_seal(tpm, pcrs, secret, out, &err)) {
+    if (!tpm_seal(tpm, &(struct tpm_policy){.pcrs = pcrs}, secret, out, &err)) {
         fail_msg("%s", err.what);
     }
 }
@@ -115,7 +116,7 @@ static void a_change_of_any_byte_of_the_blob_is_refused(void **state)
     struct err err = {0};
 
     (void)state;
-    assert_true(tpm_seal(tpm, 0, secret, &sealed, &err));
+    assert_true(tpm_seal(tpm, &unbound, secret, &sealed, &err));
     for (size_t i = 0; i < sealed.private_size; i += 3) {
         struct secret *out = NULL;
 
@@ -236,9 +237,44 @@ static void a_policy_cannot_be_edited_away(void **state)
 
     (void)state;
     seal(a.tcti, 1u << 11, secret, &sealed);
-    sealed.pcrs = 0;
+    sealed.policy.pcrs = 0;
     assert_false(unseal(a.tcti, &sealed, &out, &err));
     assert_null(out);
+}
+
+/* Seals for so many milliseconds from now on. */
+static void seal_for(const char *tcti, uint64_t milliseconds, unsigned pcrs,
+                     const struct secret *secret, struct tpm_sealed *out)
+{
+    AUTO(drop_tpm) struct tpm *tpm = opened(tcti);
+    struct tpm_policy policy = {.pcrs = pcrs};
+    struct err err = {0};
+
+    assert_true(tpm_clock(tpm, &policy.until, &err));
+    policy.until += milliseconds;
+    assert_true(tpm_seal(tpm, &policy, secret, out, &err));
+}
+
+static void past_its_time_the_tpm_opens_nothing(void **state)
+{
+    AUTO(drop_secret) struct secret *secret = fresh(), *out = NULL, *none = NULL;
+    struct tpm_sealed sealed, longer;
+    struct err err = {0};
+
+    (void)state;
+    seal_for(a.tcti, 600000, 1u << 7, secret, &longer);
+    assert_true(unseal(a.tcti, &longer, &out, &err));
+    assert_true(secret_equal(secret, out));
+    seal_for(a.tcti, 1, 0, secret, &sealed);
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    assert_false(unseal(a.tcti, &sealed, &none, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_non_null(strstr(err.what, "its time is over"));
+    sealed.policy.until += 600000;
+    assert_false(unseal(a.tcti, &sealed, &none, &err));
+    sealed.policy.until = 0;
+    assert_false(unseal(a.tcti, &sealed, &none, &err));
+    assert_null(none);
 }
 
 static void a_storage_key_that_rests_in_the_tpm_is_used(void **state)
@@ -305,7 +341,7 @@ static void an_owner_password_is_said_so(void **state)
     (void)state;
     tpm2(&a, RUN("tpm2_changeauth", "-c", "owner", "a password"));
     tpm = opened(a.tcti);
-    assert_false(tpm_seal(tpm, 0, secret, &sealed, &err));
+    assert_false(tpm_seal(tpm, &unbound, secret, &sealed, &err));
     assert_int_equal(err.kind, ERR_DENIED);
     assert_non_null(strstr(err.what, "owner"));
     assert_non_null(strstr(err.remedy, "0x81000001"));
@@ -333,12 +369,12 @@ static void what_is_too_large_or_no_pcr_is_refused(void **state)
 
     (void)state;
     assert_true(secret_random(TPM_MAX_SECRET + 1, &large, &err));
-    assert_false(tpm_seal(tpm, 0, large, &sealed, &err));
+    assert_false(tpm_seal(tpm, &unbound, large, &sealed, &err));
     assert_int_equal(err.kind, ERR_INPUT);
-    assert_false(tpm_seal(tpm, 1u << 24, secret, &sealed, &err));
+    assert_false(tpm_seal(tpm, &(struct tpm_policy){.pcrs = 1u << 24}, secret, &sealed, &err));
     assert_int_equal(err.kind, ERR_INPUT);
     secret_cut(large, TPM_MAX_SECRET);
-    assert_true(tpm_seal(tpm, 0, large, &sealed, &err));
+    assert_true(tpm_seal(tpm, &unbound, large, &sealed, &err));
 }
 
 static void many_uses_leave_no_object_behind(void **state)
@@ -349,7 +385,7 @@ static void many_uses_leave_no_object_behind(void **state)
     struct err err = {0};
 
     (void)state;
-    assert_true(tpm_seal(tpm, 1u << 7, secret, &sealed, &err));
+    assert_true(tpm_seal(tpm, &(struct tpm_policy){.pcrs = 1u << 7}, secret, &sealed, &err));
     for (int i = 0; i < 20; i++) { /* the TPM has three slots */
         AUTO(drop_secret) struct secret *out = NULL;
 
@@ -371,6 +407,7 @@ int main(void)
         TEST(changed_pcrs_are_denied),
         TEST(another_pcr_does_not_matter),
         TEST(a_policy_cannot_be_edited_away),
+        TEST(past_its_time_the_tpm_opens_nothing),
         TEST(a_storage_key_that_rests_in_the_tpm_is_used),
         TEST(a_cleared_tpm_is_denied),
         TEST(a_lockout_does_not_lock_what_has_no_password),

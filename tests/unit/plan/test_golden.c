@@ -34,7 +34,8 @@ static char *part_of(const struct example *example, const char *name)
 
 static void read_blueprint(struct example *example)
 {
-    const struct blueprint_limits limits = {.form_only = true};
+    static const char *const both[] = {"native", "kmip", NULL};
+    const struct blueprint_limits limits = {.providers = both, .form_only = true};
     AUTO(drop_findings) struct findings findings = {0};
     AUTO(drop_free) char *part = part_of(example, "blueprint.yaml");
     struct err err = {0};

@@ -187,6 +187,13 @@ static void what_a_machine_is_in_trouble_for_is_said_once(void **state)
     expect("error", "vm.trouble", "vms/mgr", "'mgr' on 'h1': no key server answers");
 }
 
+static void a_machine_that_was_opened_by_a_kept_key_is_named(void **state)
+{
+    (void)state;
+    json_object_set_new(vm(), "cached", json_integer(1790000000));
+    expect("warning", "vm.cached", "vms/mgr", "kept on 'h1': its key provider is away");
+}
+
 static void a_clock_that_is_off_is_named(void **state)
 {
     (void)state;
@@ -488,6 +495,7 @@ int main(void)
         TEST(a_host_of_another_cluster_is_named),
         TEST(a_host_that_is_not_enrolled_or_waits_is_named),
         TEST(what_a_machine_is_in_trouble_for_is_said_once),
+        TEST(a_machine_that_was_opened_by_a_kept_key_is_named),
         TEST(a_clock_that_is_off_is_named),
         TEST(when_all_hosts_agree_it_is_the_askers_clock),
         TEST(a_skew_is_what_is_certain),
