@@ -139,6 +139,11 @@ active_keks() {
         jq '[.keks[] | select(.retired == "")] | length'
 }
 
+# waits_for PATTERN: the first host says that it waits for this.
+waits_for() {
+    q status -o json | jq -e --arg what "$1" '.hosts[0].waiting | test($what)'
+}
+
 # How the key server has an object: ACTIVE, or gone.
 kms_state() {
     /usr/bin/python3 - "$lab_folder" "$1" << 'EOF'
