@@ -3,102 +3,26 @@
 
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
-#include <openssl/err.h>
 #include <openssl/param_build.h>
-#include <openssl/pem.h>
 #include <openssl/sha.h>
 #include <string.h>
 
 #include "base/encode.h"
 #include "base/secret_open.h"
 #include "base/text.h"
+#include "key/p256.h"
 
-#define GROUP      "prime256v1"
-#define COORDINATE 32u
-#define POINT      (1 + 2 * COORDINATE)
-
-DROP(pkey, EVP_PKEY *, EVP_PKEY_free);
-DROP(pkey_ctx, EVP_PKEY_CTX *, EVP_PKEY_CTX_free);
-DROP(bio, BIO *, BIO_free);
 DROP(number, BIGNUM *, BN_clear_free);
 DROP(group, EC_GROUP *, EC_GROUP_free);
 DROP(point, EC_POINT *, EC_POINT_free);
 DROP(build, OSSL_PARAM_BLD *, OSSL_PARAM_BLD_free);
 DROP(params, OSSL_PARAM *, OSSL_PARAM_free);
 
-static bool failed(struct err *err, enum err_kind kind, const char *what)
-{
-    ERR_clear_error();
-    return err_set(err, kind, "%s", what);
-}
-
-/* --- keys, in and out ----------------------------------------------------------------------- */
-
-static bool is_p256(const EVP_PKEY *key)
-{
-    char group[64] = "";
-
-    return key && EVP_PKEY_is_a(key, "EC") &&
-           EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) == 1 &&
-           strcmp(group, GROUP) == 0;
-}
-
-/* A PEM passphrase is never asked for on a terminal. */
-static int no_passphrase(char *to, int size, int writing, void *context)
-{
-    (void)to;
-    (void)size;
-    (void)writing;
-    (void)context;
-    return -1;
-}
-
-static bool private_load(const struct secret *pem, EVP_PKEY **out, struct err *err)
-{
-    AUTO(drop_bio) BIO *bio = BIO_new_mem_buf(secret_look(pem), (int)secret_size(pem));
-    AUTO(drop_pkey)
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
-
-    if (!is_p256(key)) {
-        return failed(err, ERR_INPUT, "there is no private key on P-256");
-    }
-    *out = TAKE(key);
-    return true;
-}
-
-static bool private_save(const EVP_PKEY *key, struct secret **out, struct err *err)
-{
-    AUTO(drop_bio) BIO *bio = BIO_new(BIO_s_secmem());
-    char *bytes = NULL;
-
-    if (!bio || !PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL)) {
-        return failed(err, ERR_SYSTEM, "a private key cannot be written");
-    }
-    size_t length = (size_t)BIO_get_mem_data(bio, &bytes);
-
-    if (!secret_new(length, out, err)) {
-        return false;
-    }
-    memcpy(secret_bytes(*out), bytes, length);
-    return true;
-}
-
 bool ecjwk_public(const struct secret *private_key, char **out_pem, struct err *err)
 {
     AUTO(drop_pkey) EVP_PKEY *key = NULL;
-    AUTO(drop_bio) BIO *bio = BIO_new(BIO_s_mem());
-    char *bytes = NULL;
 
-    if (!private_load(private_key, &key, err)) {
-        return false;
-    }
-    if (!bio || !PEM_write_bio_PUBKEY(bio, key)) {
-        return failed(err, ERR_SYSTEM, "a public key cannot be written");
-    }
-    long length = BIO_get_mem_data(bio, &bytes);
-
-    *out_pem = text_make("%.*s", (int)length, bytes);
-    return true;
+    return p256_private(private_key, &key, err) && p256_public_pem(key, out_pem, err);
 }
 
 /* --- what a JWK says of the public half ----------------------------------------------------- */
@@ -115,32 +39,23 @@ static void drop_halves(struct halves *halves)
 
 static bool halves_of(const EVP_PKEY *key, struct halves *out, struct err *err)
 {
-    unsigned char point[POINT];
-    size_t size = 0;
+    unsigned char point[P256_POINT];
 
-    if (EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point),
-                                        &size) != 1 ||
-        size != POINT || point[0] != POINT_CONVERSION_UNCOMPRESSED) {
-        return failed(err, ERR_SYSTEM, "OpenSSL gives no point");
+    if (!p256_point(key, point, err)) {
+        return false;
     }
-    out->x = encode_base64url(point + 1, COORDINATE);
-    out->y = encode_base64url(point + 1 + COORDINATE, COORDINATE);
+    out->x = encode_base64url(point + 1, P256_SIZE);
+    out->y = encode_base64url(point + 1 + P256_SIZE, P256_SIZE);
     return true;
 }
 
 bool ecjwk_thumb(const char *public_pem, char out[ECJWK_THUMB_SIZE], struct err *err)
 {
-    size_t length = strlen(public_pem);
-    AUTO(drop_bio)
-    BIO *bio = BIO_new_mem_buf(public_pem, length <= ECJWK_MAX_PUBLIC ? (int)length : 0);
-    AUTO(drop_pkey) EVP_PKEY *key = bio ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
+    AUTO(drop_pkey) EVP_PKEY *key = NULL;
     AUTO(drop_halves) struct halves halves = {0};
     unsigned char digest[SHA256_DIGEST_LENGTH];
 
-    if (!is_p256(key)) {
-        return failed(err, ERR_INPUT, "there is no public key on P-256");
-    }
-    if (!halves_of(key, &halves, err)) {
+    if (!p256_public(public_pem, &key, err) || !halves_of(key, &halves, err)) {
         return false;
     }
     AUTO(drop_free)
@@ -174,12 +89,12 @@ static bool digits_of(const EVP_PKEY *key, struct secret **out, struct err *err)
     AUTO(drop_number) BIGNUM *number = NULL;
     AUTO(drop_secret) struct secret *bytes = NULL;
 
-    if (!secret_new(COORDINATE, &bytes, err)) {
+    if (!secret_new(P256_SIZE, &bytes, err)) {
         return false;
     }
     if (EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_PRIV_KEY, &number) != 1 ||
-        BN_bn2binpad(number, secret_bytes(bytes), COORDINATE) < 0) {
-        return failed(err, ERR_SYSTEM, "OpenSSL gives no private number");
+        BN_bn2binpad(number, secret_bytes(bytes), P256_SIZE) < 0) {
+        return p256_failed(err, ERR_SYSTEM, "OpenSSL gives no private number");
     }
     return secret_to_base64url(bytes, out, err);
 }
@@ -194,7 +109,7 @@ bool ecjwk_write(const struct secret *private_key, const char *kid, struct secre
     if (!kid_fits(kid)) {
         return err_set(err, ERR_INPUT, "no key has the id '%.40s'", kid);
     }
-    if (!private_load(private_key, &key, err) || !digits_of(key, &digits, err) ||
+    if (!p256_private(private_key, &key, err) || !digits_of(key, &digits, err) ||
         !halves_of(key, &halves, err)) {
         return false;
     }
@@ -214,15 +129,15 @@ bool ecjwk_write(const struct secret *private_key, const char *kid, struct secre
 
 /* --- reading -------------------------------------------------------------------------------- */
 
-static bool key_build(const unsigned char point[POINT], const BIGNUM *number, EVP_PKEY **out)
+static bool key_build(const unsigned char point[P256_POINT], const BIGNUM *number, EVP_PKEY **out)
 {
     AUTO(drop_build) OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
     AUTO(drop_params) OSSL_PARAM *params = NULL;
     AUTO(drop_pkey_ctx) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
 
     if (!build || !ctx ||
-        !OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, GROUP, 0) ||
-        !OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, point, POINT) ||
+        !OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, P256_GROUP, 0) ||
+        !OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, point, P256_POINT) ||
         !OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_PRIV_KEY, number)) {
         return false;
     }
@@ -239,17 +154,17 @@ static bool private_of(const struct secret *bytes, struct secret **out, struct e
     AUTO(drop_number)
     BIGNUM *number = BN_bin2bn(secret_look(bytes), (int)secret_size(bytes), NULL);
     AUTO(drop_pkey) EVP_PKEY *key = NULL;
-    unsigned char point[POINT];
+    unsigned char point[P256_POINT];
 
     if (!product || !number || BN_is_zero(number) ||
         BN_cmp(number, EC_GROUP_get0_order(group)) >= 0 ||
         EC_POINT_mul(group, product, number, NULL, NULL, NULL) != 1 ||
         EC_POINT_point2oct(group, product, POINT_CONVERSION_UNCOMPRESSED, point, sizeof(point),
-                           NULL) != POINT ||
+                           NULL) != P256_POINT ||
         !key_build(point, number, &key)) {
-        return failed(err, ERR_INPUT, "this is no private number of P-256");
+        return p256_failed(err, ERR_INPUT, "this is no private number of P-256");
     }
-    return private_save(key, out, err);
+    return p256_private_pem(key, out, err);
 }
 
 static bool not_ours(struct err *err)

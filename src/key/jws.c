@@ -2,76 +2,36 @@
 #include "key/jws.h"
 
 #include <openssl/ec.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <string.h>
 
 #include "base/encode.h"
-#include "base/secret_open.h"
 #include "base/text.h"
+#include "key/p256.h"
 
-/* r and s, 32 bytes each: RFC 7518 section 3.4. */
-#define HALF      32u
-#define SIGNATURE (2 * HALF)
+/* r and s: RFC 7518 section 3.4. */
+#define SIGNATURE (2 * P256_SIZE)
 /* Of two integers of 33 bytes at most. */
 #define DER_MAX 80u
-#define PEM_MAX (32u * 1024u)
 
 static const char header[] = "{\"alg\":\"ES256\"}";
 
-DROP(bio, BIO *, BIO_free);
-DROP(x509, X509 *, X509_free);
-DROP(pkey, EVP_PKEY *, EVP_PKEY_free);
 DROP(digest, EVP_MD_CTX *, EVP_MD_CTX_free);
 DROP(pair, ECDSA_SIG *, ECDSA_SIG_free);
-
-static bool failed(struct err *err, enum err_kind kind, const char *what)
-{
-    ERR_clear_error();
-    return err_set(err, kind, "%s", what);
-}
-
-/* A PEM passphrase is never asked for on a terminal. */
-static int no_passphrase(char *to, int size, int writing, void *context)
-{
-    (void)to;
-    (void)size;
-    (void)writing;
-    (void)context;
-    return -1;
-}
-
-static EVP_PKEY *private_of(const struct secret *pem)
-{
-    AUTO(drop_bio) BIO *bio = BIO_new_mem_buf(secret_look(pem), (int)secret_size(pem));
-
-    return bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
-}
-
-static EVP_PKEY *public_of(const char *pem)
-{
-    size_t length = strlen(pem);
-    AUTO(drop_bio) BIO *bio = BIO_new_mem_buf(pem, length <= PEM_MAX ? (int)length : 0);
-    AUTO(drop_x509)
-    X509 *x509 = bio ? PEM_read_bio_X509(bio, NULL, no_passphrase, NULL) : NULL;
-
-    return x509 ? X509_get_pubkey(x509) : NULL;
-}
 
 /* DER to two numbers of a fixed size. */
 static bool flat(const unsigned char *der, size_t size, unsigned char out[SIGNATURE])
 {
     AUTO(drop_pair) ECDSA_SIG *pair = d2i_ECDSA_SIG(NULL, &der, (long)size);
 
-    return pair && BN_bn2binpad(ECDSA_SIG_get0_r(pair), out, HALF) == HALF &&
-           BN_bn2binpad(ECDSA_SIG_get0_s(pair), out + HALF, HALF) == HALF;
+    return pair && BN_bn2binpad(ECDSA_SIG_get0_r(pair), out, P256_SIZE) == P256_SIZE &&
+           BN_bn2binpad(ECDSA_SIG_get0_s(pair), out + P256_SIZE, P256_SIZE) == P256_SIZE;
 }
 
 static bool unflat(const unsigned char *bytes, unsigned char out[DER_MAX], size_t *out_size)
 {
     AUTO(drop_pair) ECDSA_SIG *pair = ECDSA_SIG_new();
-    BIGNUM *r = BN_bin2bn(bytes, HALF, NULL), *s = BN_bin2bn(bytes + HALF, HALF, NULL);
+    BIGNUM *r = BN_bin2bn(bytes, P256_SIZE, NULL),
+           *s = BN_bin2bn(bytes + P256_SIZE, P256_SIZE, NULL);
 
     if (!pair || !r || !s || ECDSA_SIG_set0(pair, r, s) != 1) {
         BN_free(r);
@@ -87,7 +47,7 @@ static bool unflat(const unsigned char *bytes, unsigned char out[DER_MAX], size_
 bool jws_sign(const struct secret *private_key, const json_t *payload, json_t **out,
               struct err *err)
 {
-    AUTO(drop_pkey) EVP_PKEY *key = private_of(private_key);
+    AUTO(drop_pkey) EVP_PKEY *key = NULL;
     AUTO(drop_digest) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     AUTO(drop_free) char *text = json_write_canonical(payload);
     AUTO(drop_free) char *body = encode_base64url(text, strlen(text));
@@ -96,13 +56,13 @@ bool jws_sign(const struct secret *private_key, const json_t *payload, json_t **
     unsigned char der[DER_MAX], bytes[SIGNATURE];
     size_t size = sizeof(der);
 
-    if (!key || !EVP_PKEY_is_a(key, "EC") || EVP_PKEY_get_bits(key) != 8 * (int)HALF) {
-        return failed(err, ERR_INPUT, "there is no private key on P-256 to sign with");
+    if (!p256_private(private_key, &key, err)) {
+        return err_add(err, "sign a document");
     }
     if (!ctx || EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key) != 1 ||
         EVP_DigestSign(ctx, der, &size, (const unsigned char *)whole, strlen(whole)) != 1 ||
         !flat(der, size, bytes)) {
-        return failed(err, ERR_SYSTEM, "OpenSSL does not sign");
+        return p256_failed(err, ERR_SYSTEM, "OpenSSL does not sign");
     }
     AUTO(drop_free) char *signature = encode_base64url(bytes, sizeof(bytes));
 
@@ -143,17 +103,15 @@ static bool read_signature(const json_t *jws, unsigned char out[SIGNATURE], stru
 /* Nothing is read of the payload before the signature was found good. */
 bool jws_verify(const char *certificate, const json_t *jws, json_t **out_payload, struct err *err)
 {
-    AUTO(drop_pkey) EVP_PKEY *key = public_of(certificate);
+    AUTO(drop_pkey) EVP_PKEY *key = NULL;
     AUTO(drop_free) char *wanted = encode_base64url(header, strlen(header));
     AUTO(drop_free) unsigned char *bytes = NULL;
     unsigned char signature[SIGNATURE];
     const char *head = NULL, *body = NULL;
     size_t size = 0;
 
-    if (!key) {
-        return failed(err, ERR_INPUT, "there is no certificate to check a signature with");
-    }
-    if (!json_get_string(jws, "protected", 64, &head, err) ||
+    if (!p256_public(certificate, &key, err) ||
+        !json_get_string(jws, "protected", 64, &head, err) ||
         !json_get_string(jws, "payload", JWS_MAX_PAYLOAD, &body, err) ||
         !read_signature(jws, signature, err)) {
         return err_add(err, "signed document");
@@ -162,7 +120,7 @@ bool jws_verify(const char *certificate, const json_t *jws, json_t **out_payload
         return err_set(err, ERR_INPUT, "the document is not signed as ours are");
     }
     if (!is_signed(key, head, body, signature)) {
-        return failed(err, ERR_DENIED, "the document is not signed by the cluster's CA");
+        return p256_failed(err, ERR_DENIED, "the document is not signed by the cluster's CA");
     }
     return decode_base64url(body, &bytes, &size, err) &&
            json_read((const char *)bytes, size, out_payload, err);
