@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/frames.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bigend.h"
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -16,34 +16,6 @@ static const char magic[8] = {'Q', 'U', 'O', 'I', 'N', 'I', 'M', 'G'};
 #define START_SIZE (8u + 4u + 4u + 8u + CHUNK_KEY_SIZE)
 #define FRAME_SIZE (8u + 4u)
 #define END_OFFSET UINT64_MAX
-
-static void put_32(unsigned char *to, uint32_t number)
-{
-    number = htobe32(number);
-    memcpy(to, &number, sizeof(number));
-}
-
-static void put_64(unsigned char *to, uint64_t number)
-{
-    number = htobe64(number);
-    memcpy(to, &number, sizeof(number));
-}
-
-static uint32_t get_32(const unsigned char *from)
-{
-    uint32_t number;
-
-    memcpy(&number, from, sizeof(number));
-    return be32toh(number);
-}
-
-static uint64_t get_64(const unsigned char *from)
-{
-    uint64_t number;
-
-    memcpy(&number, from, sizeof(number));
-    return be64toh(number);
-}
 
 static size_t chunk_length(uint64_t size, uint64_t offset)
 {
@@ -95,9 +67,9 @@ static bool out_start(struct frames_out *frames, struct err *err)
     unsigned char *key = frames->bytes + START_SIZE - CHUNK_KEY_SIZE;
 
     memcpy(frames->bytes, magic, sizeof(magic));
-    put_32(frames->bytes + 8, FRAMES_VERSION);
-    put_32(frames->bytes + 12, 0);
-    put_64(frames->bytes + 16, frames->size);
+    bigend_put32(frames->bytes + 8, FRAMES_VERSION);
+    bigend_put32(frames->bytes + 12, 0);
+    bigend_put64(frames->bytes + 16, frames->size);
     if (RAND_bytes(key, CHUNK_KEY_SIZE) != 1) {
         return err_set(err, ERR_SYSTEM, "no random bytes to be had");
     }
@@ -210,8 +182,8 @@ static bool out_end(struct frames_out *frames, struct err *err)
         !content_end(frames->content, frames->bytes + FRAME_SIZE, err)) {
         return false;
     }
-    put_64(frames->bytes, END_OFFSET);
-    put_32(frames->bytes + 8, CONTENT_DIGEST);
+    bigend_put64(frames->bytes, END_OFFSET);
+    bigend_put32(frames->bytes + 8, CONTENT_DIGEST);
     frames->length = FRAME_SIZE + CONTENT_DIGEST;
     frames->ended = true;
     return true;
@@ -229,8 +201,8 @@ static bool out_next(struct frames_out *frames, struct err *err)
     if (length == 0) {
         return out_end(frames, err);
     }
-    put_64(frames->bytes, offset);
-    put_32(frames->bytes + 8, (uint32_t)length);
+    bigend_put64(frames->bytes, offset);
+    bigend_put32(frames->bytes + 8, (uint32_t)length);
     frames->length = FRAME_SIZE + length;
     return tagger_tag(frames->tagger, frames->bytes + FRAME_SIZE, length, tag, err) &&
            content_add(frames->content, offset / CHUNK_SIZE, tag, err);
@@ -313,14 +285,14 @@ static bool in_start(struct frames_in *frames, struct err *err)
     if (!in_bytes(frames, start, sizeof(start), err)) {
         return false;
     }
-    if (memcmp(start, magic, sizeof(magic)) != 0 || get_32(start + 12) != 0) {
+    if (memcmp(start, magic, sizeof(magic)) != 0 || bigend_get32(start + 12) != 0) {
         return err_set(err, ERR_INPUT, "this is no image stream");
     }
-    if (get_32(start + 8) != FRAMES_VERSION) {
-        return err_set(err, ERR_INPUT, "the image stream has version %u, not %u", get_32(start + 8),
-                       FRAMES_VERSION);
+    if (bigend_get32(start + 8) != FRAMES_VERSION) {
+        return err_set(err, ERR_INPUT, "the image stream has version %u, not %u",
+                       bigend_get32(start + 8), FRAMES_VERSION);
     }
-    frames->size = get_64(start + 16);
+    frames->size = bigend_get64(start + 16);
     if (frames->size == 0 || frames->size > CHUNK_MAX_CONTENT) {
         return err_set(err, ERR_INPUT, "an image of %llu bytes is empty or too large",
                        (unsigned long long)frames->size);
@@ -384,8 +356,8 @@ static bool in_frame(struct frames_in *frames, struct err *err)
     if (!in_bytes(frames, head, sizeof(head), err)) {
         return false;
     }
-    uint64_t offset = get_64(head);
-    size_t length = get_32(head + 8);
+    uint64_t offset = bigend_get64(head);
+    size_t length = bigend_get32(head + 8);
 
     if (offset == END_OFFSET) {
         return in_end(frames, length, err);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/bigend.h"
 #include "base/file.h"
 #include "base/secret_open.h"
 #include "base/text.h"
@@ -124,7 +125,7 @@ static bool hear(struct stream *stream, long long deadline, struct secret **out,
     if (!stream_read(stream, head, sizeof(head), left(deadline), err)) {
         return false;
     }
-    length = (uint32_t)head[4] << 24 | (uint32_t)head[5] << 16 | (uint32_t)head[6] << 8 | head[7];
+    length = bigend_get32(head + 4);
     if (head[0] != 0x42 || head[1] != 0x00 || head[2] != 0x7B || head[3] != TTLV_STRUCTURE ||
         length == 0 || length > KMIP_MAX_REPLY - TTLV_HEAD) {
         return err_set(err, ERR_INPUT, "the key server's answer is no KMIP, or above %u bytes",

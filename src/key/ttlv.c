@@ -1,21 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "key/ttlv.h"
 
+#include "base/bigend.h"
+
 /* The length that a type must have; 0: any that its rule allows. */
 static const uint32_t fixed_length[] = {
     [TTLV_INTEGER] = 4,  [TTLV_LONG] = 8, [TTLV_ENUM] = 4,          [TTLV_BOOL] = 8,
     [TTLV_INTERVAL] = 4, [TTLV_DATE] = 8, [TTLV_DATE_EXTENDED] = 8,
 };
-
-static uint32_t be32(const unsigned char *at)
-{
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-static uint64_t be64(const unsigned char *at)
-{
-    return (uint64_t)be32(at) << 32 | be32(at + 4);
-}
 
 static size_t filled_up(size_t length)
 {
@@ -27,9 +19,9 @@ static size_t filled_up(size_t length)
 static struct ttlv item_at(const unsigned char *at)
 {
     return (struct ttlv){
-        .tag = be32(at) >> 8,
+        .tag = bigend_get32(at) >> 8,
         .type = (enum ttlv_type)at[3],
-        .length = be32(at + 4),
+        .length = bigend_get32(at + 4),
         .value = at + TTLV_HEAD,
     };
 }
@@ -45,7 +37,7 @@ static bool length_suits(const struct ttlv *item)
     case TTLV_BYTES:
         return true;
     case TTLV_BOOL:
-        return item->length == 8 && be64(item->value) <= 1;
+        return item->length == 8 && bigend_get64(item->value) <= 1;
     default:
         return item->length == fixed_length[item->type];
     }
@@ -149,22 +141,22 @@ bool ttlv_get(const struct ttlv *structure, uint32_t tag, enum ttlv_type type, c
 
 int32_t ttlv_integer(const struct ttlv *item)
 {
-    return (int32_t)be32(item->value);
+    return (int32_t)bigend_get32(item->value);
 }
 
 uint32_t ttlv_enum(const struct ttlv *item)
 {
-    return be32(item->value);
+    return bigend_get32(item->value);
 }
 
 int64_t ttlv_long(const struct ttlv *item)
 {
-    return (int64_t)be64(item->value);
+    return (int64_t)bigend_get64(item->value);
 }
 
 bool ttlv_bool(const struct ttlv *item)
 {
-    return be64(item->value) == 1;
+    return bigend_get64(item->value) == 1;
 }
 
 struct span ttlv_span(const struct ttlv *item)
@@ -179,14 +171,6 @@ struct ttlv_writer ttlv_writer(unsigned char *bytes, size_t room)
     return (struct ttlv_writer){.bytes = bytes, .room = room};
 }
 
-static void set32(unsigned char *at, uint32_t value)
-{
-    at[0] = (unsigned char)(value >> 24);
-    at[1] = (unsigned char)(value >> 16);
-    at[2] = (unsigned char)(value >> 8);
-    at[3] = (unsigned char)value;
-}
-
 /* Where the value goes, zeros filled up behind it; NULL when it does not fit. */
 static unsigned char *put_head(struct ttlv_writer *writer, uint32_t tag, enum ttlv_type type,
                                size_t length)
@@ -199,8 +183,8 @@ static unsigned char *put_head(struct ttlv_writer *writer, uint32_t tag, enum tt
         writer->failed = true;
         return NULL;
     }
-    set32(at, tag << 8 | type);
-    set32(at + 4, (uint32_t)length);
+    bigend_put32(at, tag << 8 | type);
+    bigend_put32(at + 4, (uint32_t)length);
     memset(at + TTLV_HEAD, 0, filled_up(length));
     writer->size += TTLV_HEAD + filled_up(length);
     return at + TTLV_HEAD;
@@ -224,7 +208,7 @@ void ttlv_put_end(struct ttlv_writer *writer)
     }
     size_t start = writer->open[--writer->depth];
 
-    set32(writer->bytes + start + 4, (uint32_t)(writer->size - start - TTLV_HEAD));
+    bigend_put32(writer->bytes + start + 4, (uint32_t)(writer->size - start - TTLV_HEAD));
 }
 
 static void put32(struct ttlv_writer *writer, uint32_t tag, enum ttlv_type type, uint32_t value)
@@ -232,7 +216,7 @@ static void put32(struct ttlv_writer *writer, uint32_t tag, enum ttlv_type type,
     unsigned char *at = put_head(writer, tag, type, 4);
 
     if (at) {
-        set32(at, value);
+        bigend_put32(at, value);
     }
 }
 
@@ -241,8 +225,7 @@ static void put64(struct ttlv_writer *writer, uint32_t tag, enum ttlv_type type,
     unsigned char *at = put_head(writer, tag, type, 8);
 
     if (at) {
-        set32(at, (uint32_t)(value >> 32));
-        set32(at + 4, (uint32_t)value);
+        bigend_put64(at, value);
     }
 }
 

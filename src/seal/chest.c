@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "seal/chest.h"
 
-#include <endian.h>
 #include <string.h>
 
 #include "base/aead.h"
+#include "base/bigend.h"
 #include "base/hkdf.h"
 #include "base/json.h"
 #include "base/secret_open.h"
@@ -14,20 +14,6 @@ static const char magic[8] = {'Q', 'U', 'O', 'I', 'N', 'H', 'O', 'M'};
 #define VERSION        1u
 #define HEAD_SIZE      16u /* magic, version, length of what is said in clear */
 #define MAX_GENERATION ((int64_t)1 << 53)
-
-static uint32_t get_32(const unsigned char *from)
-{
-    uint32_t number;
-
-    memcpy(&number, from, sizeof(number));
-    return be32toh(number);
-}
-
-static void put_32(unsigned char *to, uint32_t number)
-{
-    number = htobe32(number);
-    memcpy(to, &number, sizeof(number));
-}
 
 /* ---- entries ---- */
 
@@ -165,7 +151,7 @@ static bool archive_write(const struct chest *chest, struct secret **out, struct
     }
     unsigned char *at = secret_bytes(*out);
 
-    put_32(at, (uint32_t)chest->count);
+    bigend_put32(at, (uint32_t)chest->count);
     at += 4;
     for (size_t i = 0; i < chest->count; i++) {
         const struct entry *entry = &chest->entries[i];
@@ -173,7 +159,7 @@ static bool archive_write(const struct chest *chest, struct secret **out, struct
 
         *at++ = (unsigned char)name;
         memcpy(at, entry->name, name);
-        put_32(at + name, (uint32_t)size);
+        bigend_put32(at + name, (uint32_t)size);
         memcpy(at + name + 4, secret_look(entry->bytes), size);
         at += name + 4 + size;
     }
@@ -204,7 +190,7 @@ static bool entry_read(struct rest *rest, struct chest *chest, struct err *err)
     const unsigned char *length = rest_take(rest, 1);
     const unsigned char *name = length ? rest_take(rest, *length) : NULL;
     const unsigned char *size = name ? rest_take(rest, 4) : NULL;
-    const unsigned char *bytes = size ? rest_take(rest, get_32(size)) : NULL;
+    const unsigned char *bytes = size ? rest_take(rest, bigend_get32(size)) : NULL;
 
     if (!bytes || !name_is_right((const char *)name, *length)) {
         return err_set(err, ERR_INPUT, "the chest is cut off, or has a bad name");
@@ -214,10 +200,10 @@ static bool entry_read(struct rest *rest, struct chest *chest, struct err *err)
     if (chest->count > 0 && strcmp(chest->entries[chest->count - 1].name, entry->name) >= 0) {
         return err_set(err, ERR_INPUT, "the names in the chest do not ascend");
     }
-    if (!secret_new(get_32(size), &entry->bytes, err)) {
+    if (!secret_new(bigend_get32(size), &entry->bytes, err)) {
         return err_add(err, "'%s' in the chest", entry->name);
     }
-    memcpy(secret_bytes(entry->bytes), bytes, get_32(size));
+    memcpy(secret_bytes(entry->bytes), bytes, bigend_get32(size));
     chest->count++;
     return true;
 }
@@ -228,10 +214,10 @@ static bool archive_read(const struct secret *archive, struct chest **out, struc
     struct rest rest = {secret_look(archive), secret_size(archive)};
     const unsigned char *count = rest_take(&rest, 4);
 
-    if (!count || get_32(count) > CHEST_MAX_ENTRIES) {
+    if (!count || bigend_get32(count) > CHEST_MAX_ENTRIES) {
         return err_set(err, ERR_INPUT, "the chest has too many entries");
     }
-    for (uint32_t i = get_32(count); i > 0; i--) {
+    for (uint32_t i = bigend_get32(count); i > 0; i--) {
         if (!entry_read(&rest, chest, err)) {
             return false;
         }
@@ -294,8 +280,8 @@ static bool clear_write(const struct chest_about *about, struct text *out, struc
     AUTO(drop_free) char *text = json_write(clear);
 
     memcpy(head, magic, sizeof(magic));
-    put_32(head + 8, VERSION);
-    put_32(head + 12, (uint32_t)strlen(text));
+    bigend_put32(head + 8, VERSION);
+    bigend_put32(head + 12, (uint32_t)strlen(text));
     text_add_bytes(out, (const char *)head, sizeof(head));
     text_add(out, text);
     return true;
@@ -330,10 +316,10 @@ static bool clear_read(const unsigned char *bytes, size_t length, struct chest_a
     const json_t *jwe, *recovery;
 
     if (length < HEAD_SIZE || length > CHEST_MAX_OBJECT ||
-        memcmp(bytes, magic, sizeof(magic)) != 0 || get_32(bytes + 8) != VERSION) {
+        memcmp(bytes, magic, sizeof(magic)) != 0 || bigend_get32(bytes + 8) != VERSION) {
         return err_set(err, ERR_INPUT, "this is no sealed home of a VM");
     }
-    size_t size = get_32(bytes + 12);
+    size_t size = bigend_get32(bytes + 12);
 
     if (size > CHEST_MAX_ABOUT || size > length - HEAD_SIZE ||
         length - HEAD_SIZE - size <= AEAD_EXTRA) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "seal/header_metadata.h"
 
-#include <endian.h>
 #include <openssl/sha.h>
 #include <string.h>
 
+#include "base/bigend.h"
 #include "base/text.h"
 
 /* The binary part, struct luks2_hdr_disk: offsets and sizes in bytes, numbers big endian. */
@@ -30,14 +30,6 @@
 
 static const char magic_first[MAGIC_SIZE] = {'L', 'U', 'K', 'S', '\xba', '\xbe'};
 static const char magic_second[MAGIC_SIZE] = {'S', 'K', 'U', 'L', '\xba', '\xbe'};
-
-static uint64_t number_at(const unsigned char *copy, size_t at)
-{
-    uint64_t number;
-
-    memcpy(&number, copy + at, sizeof(number));
-    return be64toh(number);
-}
 
 static unsigned version_of(const unsigned char *copy)
 {
@@ -99,8 +91,8 @@ static bool copy_is_right(const unsigned char *bytes, unsigned index, const char
         fault = "is missing";
     } else if (version_of(copy) != 2) {
         fault = "is not of version 2";
-    } else if (number_at(copy, AT_SIZE) != COPY_SIZE ||
-               number_at(copy, AT_OFFSET) != (uint64_t)index * COPY_SIZE) {
+    } else if (bigend_get64(copy + AT_SIZE) != COPY_SIZE ||
+               bigend_get64(copy + AT_OFFSET) != (uint64_t)index * COPY_SIZE) {
         fault = "is not where it says, or of another size";
     } else if (!field_is(copy + AT_CHECKSUM, NAME_SIZE, "sha256") || !sum_is_right(copy)) {
         fault = "has a wrong checksum";
@@ -130,7 +122,7 @@ bool header_metadata_read(const unsigned char *bytes, size_t length, const char 
     if (!copy_is_right(bytes, 0, uuid, err) || !copy_is_right(bytes, 1, uuid, err)) {
         return false;
     }
-    if (number_at(bytes, AT_SEQUENCE) != number_at(bytes + COPY_SIZE, AT_SEQUENCE) ||
+    if (bigend_get64(bytes + AT_SEQUENCE) != bigend_get64(bytes + COPY_SIZE + AT_SEQUENCE) ||
         memcmp(json, json + COPY_SIZE, room) != 0) {
         return err_set(err, ERR_CLASH, "the two copies of the LUKS2 header differ");
     }
