@@ -39,7 +39,7 @@ bool ceph_open(const struct store_conf *conf, struct store **out, struct err *er
 
     store->pool = text_copy(conf->name);
     store->conf_path = ceph_path(conf, "/etc/ceph/ceph.conf");
-    store->key_path = ceph_path(conf, "/etc/ceph/ceph.client." CEPH_USER ".keyring");
+    store->vm_key_path = ceph_path(conf, "/etc/ceph/ceph.client." CEPH_VM ".keyring");
     store->hosts = monitor_list(conf);
     if (!ceph_connect(conf, CEPH_USER, ceph_seconds(conf), &store->cluster, err) ||
         !ceph_client_fence_dead(conf, store->cluster, err) ||
@@ -76,7 +76,7 @@ void ceph_close(struct store *store)
     free(store->note);
     free(store->pool);
     free(store->conf_path);
-    free(store->key_path);
+    free(store->vm_key_path);
     free(store->hosts);
     free(store);
 }

@@ -3,8 +3,8 @@
  * The files of the Ceph backend among themselves; nobody else includes this.
  *
  * On a host: /etc/ceph/ceph.conf (ours, or we refuse), the keyrings of client.admin (root: builds
- * and repairs) and client.quoin (the agent and the hypervisor), and the daemons' folders under
- * /var/lib/ceph. All of it under `conf->root` in tests.
+ * and repairs), client.quoin (the agent) and client.quoin-vm (the hypervisor), and the daemons'
+ * folders under /var/lib/ceph. All of it under `conf->root` in tests.
  */
 #ifndef QUOIN_STORE_CEPH_H
 #define QUOIN_STORE_CEPH_H
@@ -15,6 +15,7 @@
 
 #define CEPH_ADMIN "admin"
 #define CEPH_USER  "quoin"
+#define CEPH_VM    "quoin-vm"
 /* The namespace of small objects in the pool: a list of them shows no pieces of images. */
 #define CEPH_OBJECTS "quoin"
 /* An agent's own settings and keyrings are small. */
@@ -122,7 +123,7 @@ struct store {
     rados_ioctx_t images;  /* the pool */
     rados_ioctx_t objects; /* the same, in CEPH_OBJECTS */
     char *pool;
-    char *conf_path, *key_path, *hosts;
+    char *conf_path, *vm_key_path, *hosts;
     char *note; /* see ceph_client.h */
 };
 bool ceph_open(const struct store_conf *conf, struct store **out, struct err *err);

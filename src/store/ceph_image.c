@@ -265,13 +265,13 @@ static bool image_attachment(struct store *store, const char *name, struct store
 {
     struct secret *key = NULL;
 
-    if (!image_look(store, name, NULL, err) || !ceph_keyring_key(store->key_path, &key, err)) {
+    if (!image_look(store, name, NULL, err) || !ceph_keyring_key(store->vm_key_path, &key, err)) {
         return false;
     }
     *out = (struct store_attachment){
         .protocol = "rbd",
         .source = text_make("%s/%s", store->pool, name),
-        .user = text_copy(CEPH_USER),
+        .user = text_copy(CEPH_VM),
         .conf = text_copy(store->conf_path),
         .hosts = monitors_now(store),
         .key = key,

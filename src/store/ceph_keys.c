@@ -18,6 +18,7 @@ static const struct {
     [CEPH_KEY_MONITORS] = {"mon.", "/etc/ceph/ceph.mon.keyring", "\tcaps mon = \"allow *\"\n"},
     [CEPH_KEY_ADMIN] = {"client.admin", "/etc/ceph/ceph.client." CEPH_ADMIN ".keyring", ""},
     [CEPH_KEY_USER] = {"client.quoin", "/etc/ceph/ceph.client." CEPH_USER ".keyring", ""},
+    [CEPH_KEY_VM] = {"client.quoin-vm", "/etc/ceph/ceph.client." CEPH_VM ".keyring", ""},
 };
 
 void ceph_keys_clear(struct ceph_keys *keys)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The keys that make a host one of a cluster: the monitors' own, the administrator's and the
- * user's; as files on a host, and as one secret on its way to a further host:
+ * The keys that make a host one of a cluster: the monitors' own, the administrator's, the
+ * agents' and the hypervisors'; as files on a host, and as one secret on its way to a further host:
  *
  *     quoin-store-keys-1 <cluster UUID>\n
  *     mon. <key>\n
  *     client.admin <key>\n
  *     client.quoin <key>\n
+ *     client.quoin-vm <key>\n
  *
  * A key is base64 of 28 bytes (Ceph's type, time, length and 16 bytes of AES), so 40 digits.
  */
@@ -16,7 +17,7 @@
 #include "store/ceph.h"
 
 #define CEPH_KEY_DIGITS 40u
-enum ceph_key { CEPH_KEY_MONITORS, CEPH_KEY_ADMIN, CEPH_KEY_USER, CEPH_KEYS };
+enum ceph_key { CEPH_KEY_MONITORS, CEPH_KEY_ADMIN, CEPH_KEY_USER, CEPH_KEY_VM, CEPH_KEYS };
 
 struct ceph_keys {
     char cluster[UUID_SIZE];

@@ -108,18 +108,31 @@ static bool make_pool(const struct store_conf *conf, rados_t cluster, const stru
     return err_set(err, ERR_SYSTEM, "pool '%s' was made and is not there", conf->name);
 }
 
-/* As little as the agent and the hypervisor need: this pool alone, and to read the cluster's
- * state. `profile rbd` may fence dead clients. */
-static bool make_user(const struct store_conf *conf, rados_t cluster, struct err *err)
+static bool make_user(const struct store_conf *conf, rados_t cluster, const char *user,
+                      const char *on_monitors, const char *on_disks, struct err *err)
 {
-    AUTO(drop_free) char *path = ceph_path(conf, "/etc/ceph/ceph.client." CEPH_USER ".keyring");
-    AUTO(drop_free) char *on_disks = text_make("profile rbd pool=%s", conf->name);
+    AUTO(drop_free) char *entity = text_make("client.%s", user);
+    AUTO(drop_free) char *path = ceph_path(conf, "/etc/ceph/ceph.%s.keyring", entity);
 
-    return file_exists(path) ||
-           ceph_keyring_fetch(cluster, "client." CEPH_USER,
-                              json_pack("[ssssss]", "mon", "profile rbd, allow r", "mgr", "allow r",
-                                        "osd", on_disks),
-                              path, 0, 0, err);
+    return file_exists(path) || ceph_keyring_fetch(cluster, entity,
+                                                   json_pack("[ssssss]", "mon", on_monitors, "mgr",
+                                                             "allow r", "osd", on_disks),
+                                                   path, 0, 0, err);
+}
+
+/* As little as each needs. The agent: this pool alone, and to fence dead clients (`profile rbd`).
+ * The hypervisor: the images in the pool's own namespace (https://docs.ceph.com, "User
+ * Management": object_prefix; every object of an image, and of the list of them, begins with
+ * "rbd_"), so no home and no lease; and it fences nobody: the agent has done so before it starts.
+ */
+static bool make_users(const struct store_conf *conf, rados_t cluster, struct err *err)
+{
+    AUTO(drop_free) char *all = text_make("profile rbd pool=%s", conf->name);
+    AUTO(drop_free)
+    char *images = text_make("allow rwx pool=%s namespace=\"\" object_prefix rbd_", conf->name);
+
+    return make_user(conf, cluster, CEPH_USER, "profile rbd, allow r", all, err) &&
+           make_user(conf, cluster, CEPH_VM, "allow r", images, err);
 }
 
 /* "Created" is not enough: one object goes there and comes back. */
@@ -180,7 +193,7 @@ bool ceph_pool_make(const struct store_conf *conf, const struct progress *progre
     }
     progress_tell(progress, 90, "write and read an object");
     if (!takes_writes(conf, cluster, err) ||
-        (!for_images && !make_for_images(conf, cluster, err)) || !make_user(conf, cluster, err) ||
+        (!for_images && !make_for_images(conf, cluster, err)) || !make_users(conf, cluster, err) ||
         !ceph_settle(conf, err)) {
         return false;
     }

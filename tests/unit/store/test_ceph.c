@@ -112,9 +112,9 @@ static void a_second_run_changes_nothing_and_is_quick(void **state)
 static void keys_are_closed_to_others(void **state)
 {
     static const char *const paths[] = {
-        "etc/ceph/ceph.client.admin.keyring", "etc/ceph/ceph.client.quoin.keyring",
-        "var/lib/ceph/mon/ceph-h1/keyring", "var/lib/ceph/mgr/ceph-h1/keyring",
-        "var/lib/ceph/osd/ceph-0/keyring"};
+        "etc/ceph/ceph.client.admin.keyring",    "etc/ceph/ceph.client.quoin.keyring",
+        "etc/ceph/ceph.client.quoin-vm.keyring", "var/lib/ceph/mon/ceph-h1/keyring",
+        "var/lib/ceph/mgr/ceph-h1/keyring",      "var/lib/ceph/osd/ceph-0/keyring"};
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(paths); i++) {
@@ -123,7 +123,7 @@ static void keys_are_closed_to_others(void **state)
 
         assert_int_equal(stat(path, &st), 0);
         assert_int_equal(st.st_mode & 0777, 0600);
-        assert_int_equal(st.st_uid == 0, i < 2);
+        assert_int_equal(st.st_uid == 0, i < 3);
     }
 }
 

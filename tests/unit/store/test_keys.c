@@ -16,7 +16,8 @@
 #define CLUSTER "5f3c1c0e-0000-4000-8000-0000000000a3"
 #define KEY     "AQBeaAdrw6W6MhAA4S8Q/cfJZTrFoyIUckq+Ug=="
 #define GOOD                                                                                       \
-    "quoin-store-keys-1 " CLUSTER "\nmon. " KEY "\nclient.admin " KEY "\nclient.quoin " KEY "\n"
+    "quoin-store-keys-1 " CLUSTER "\nmon. " KEY "\nclient.admin " KEY "\nclient.quoin " KEY "\n"   \
+    "client.quoin-vm " KEY "\n"
 
 static struct secret *secret_of(const char *text)
 {
@@ -124,7 +125,7 @@ static int drop_place(void **state)
 
 static void keys_lie_on_a_host_closed_to_others_and_are_gathered_again(void **state)
 {
-    static const char *const files[] = {"mon", "client.admin", "client.quoin"};
+    static const char *const files[] = {"mon", "client.admin", "client.quoin", "client.quoin-vm"};
     struct place *place = *state;
     AUTO(drop_secret) struct secret *text = secret_of(GOOD), *again = NULL;
     AUTO(drop_keys) struct ceph_keys keys = {.cluster = ""};
