@@ -21,6 +21,11 @@ static void take(char **field, const char *value)
     }
 }
 
+static bool same(const char *a, const char *b)
+{
+    return (!a && !b) || (a && b && strcmp(a, b) == 0);
+}
+
 /* Nothing is under another provider's keys before a KEK is known: until then a name may change. */
 static bool take_conf(struct agent *agent, const json_t *params, struct err *err)
 {
@@ -43,13 +48,17 @@ static bool take_conf(struct agent *agent, const json_t *params, struct err *err
     if (other) {
         agent_key_close(agent);
     }
+    /* Kept anew for the time that is allowed now, if any. */
+    if (!same(host->provider.cache, given.cache) && !cached_wipe(agent, err)) {
+        return false;
+    }
     pthread_mutex_lock(&agent->state);
     take(&host->provider.name, given.name);
     take(&host->provider.type, given.type);
     take(&host->provider.tpm, given.tpm);
     take(&host->provider.cache, given.cache);
     pthread_mutex_unlock(&agent->state);
-    return agent_save(agent, err) && (given.cache || cached_wipe(agent, err));
+    return agent_save(agent, err);
 }
 
 /* An external provider, opened with what the step brought; it keeps that in its folder, sealed to

@@ -287,6 +287,16 @@ static void off_in_the_blueprint_wipes_it(void **state)
     assert_false(is_kept());
 }
 
+static void another_time_in_the_blueprint_counts_at_once(void **state)
+{
+    (void)state;
+    keep_once();
+    (void)step_do("provider.open", params(60));
+    assert_false(is_kept());
+    keep_once();
+    assert_int_equal(vm_here("mgr")->cache_next, world.now + 7500);
+}
+
 static void a_vm_that_is_off_or_anothers_is_not_kept(void **state)
 {
     (void)state;
@@ -344,6 +354,7 @@ int main(void)
         KEPT(a_rotation_wipes_it_and_the_new_envelope_is_kept),
         KEPT(a_move_and_a_deep_rekey_wipe_it),
         KEPT(off_in_the_blueprint_wipes_it),
+        KEPT(another_time_in_the_blueprint_counts_at_once),
         KEPT(a_vm_that_is_off_or_anothers_is_not_kept),
         KEPT(a_vm_that_is_removed_and_a_host_that_leaves_keep_nothing),
         KEPT(the_cache_needs_a_tpm),
