@@ -23,6 +23,7 @@ static const struct {
     {"provider_type", offsetof(struct host, provider.type)},
     {"provider_tpm", offsetof(struct host, provider.tpm)},
     {"provider_cache", offsetof(struct host, provider.cache)},
+    {"provider_pcrs", offsetof(struct host, provider.pcrs)},
     {"provider_folder", offsetof(struct host, provider.folder)},
     {"kek", offsetof(struct host, provider.kek)},
     {"kek_made", offsetof(struct host, provider.made)},
@@ -30,12 +31,14 @@ static const struct {
     {"next_type", offsetof(struct host, next.type)},
     {"next_tpm", offsetof(struct host, next.tpm)},
     {"next_cache", offsetof(struct host, next.cache)},
+    {"next_pcrs", offsetof(struct host, next.pcrs)},
     {"next_folder", offsetof(struct host, next.folder)},
     {"next_label", offsetof(struct host, next_label)},
     {"old_name", offsetof(struct host, old.name)},
     {"old_type", offsetof(struct host, old.type)},
     {"old_tpm", offsetof(struct host, old.tpm)},
     {"old_cache", offsetof(struct host, old.cache)},
+    {"old_pcrs", offsetof(struct host, old.pcrs)},
     {"old_folder", offsetof(struct host, old.folder)},
     {"old_kek", offsetof(struct host, old.kek)},
     {"old_kek_made", offsetof(struct host, old.made)},
@@ -64,6 +67,7 @@ void host_provider_clear(struct host_provider *provider)
     free(provider->name);
     free(provider->type);
     free(provider->tpm);
+    free(provider->pcrs);
     free(provider->cache);
     free(provider->folder);
     free(provider->kek);
@@ -83,6 +87,7 @@ struct host_provider host_provider_copy(const struct host_provider *from)
     return (struct host_provider){.name = text_copy(from->name),
                                   .type = text_copy(from->type),
                                   .tpm = text_copy(from->tpm),
+                                  .pcrs = text_copy(from->pcrs),
                                   .cache = text_copy(from->cache),
                                   .folder = text_copy(from->folder),
                                   .kek = text_copy(from->kek),

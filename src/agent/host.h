@@ -22,6 +22,7 @@
 /* A key provider and its KEK, as this host uses them. */
 struct host_provider {
     char *name, *type, *tpm;
+    char *pcrs;   /* "7,11": what its secrets are bound to in the TPM; NULL: nothing */
     char *cache;  /* for how many seconds VM keys may be kept here (agent/cached.h); NULL: not */
     char *folder; /* under the host's; one of the two above */
     char *kek;    /* NULL: none was made yet */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/provider.h"
+#include "key/tpm.h"
 
 #include <string.h>
 
@@ -30,6 +31,10 @@ struct hostseal_conf provider_sealing(const struct agent *agent, const struct ho
     if (host->tpm) {
         (void)tpm_mode_of(host->tpm, &conf.tpm, &ignored);
     }
+    for (const char *at = host->pcrs; at; at = strchr(at, ',')) {
+        at += *at == ',';
+        conf.pcrs |= 1u << (strtoul(at, NULL, 10) % (TPM_PCRS));
+    }
     return conf;
 }
 
@@ -43,22 +48,49 @@ unsigned provider_cache(const struct host_provider *host)
     return host->cache ? (unsigned)strtoul(host->cache, NULL, 10) : 0;
 }
 
-/* Only a TPM keeps a key and the time that it may be used. */
-static bool can_cache(const struct agent *agent, enum tpm_mode mode, struct err *err)
+/* Only a TPM keeps a key for a time, and looks at PCRs. */
+static bool needs_tpm(const struct agent *agent, enum tpm_mode mode, const char *what,
+                      struct err *err)
 {
     const struct hostseal_conf conf = {.tpm = TPM_REQUIRED, .tcti = agent->tcti};
     enum hostseal_by by;
 
     if (mode == TPM_OFF) {
-        return err_set(err, ERR_INPUT, "VM keys are kept on a host by its TPM alone, which is off");
+        return err_set(err, ERR_INPUT, "to %s takes the host's TPM, which is off", what);
     }
-    return hostseal_choose(&conf, &by, err) || err_add(err, "keep VM keys on this host");
+    return hostseal_choose(&conf, &by, err) || err_add(err, "%s", what);
+}
+
+/* "7,11"; NULL: none. */
+static bool read_pcrs(const json_t *params, char **out, struct err *err)
+{
+    AUTO(drop_text) struct text text = {0};
+    const json_t *list;
+
+    if (!json_object_get(params, "pcrs")) {
+        return true;
+    }
+    if (!json_get_array(params, "pcrs", TPM_PCRS, &list, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *pcr = json_array_get(list, i);
+
+        if (!json_is_integer(pcr) || json_integer_value(pcr) < 0 ||
+            json_integer_value(pcr) >= TPM_PCRS) {
+            return err_set(err, ERR_INPUT, "pcrs[%zu] is none of a TPM's 24 PCRs", i);
+        }
+        text_addf(&text, "%s%d", i ? "," : "", (int)json_integer_value(pcr));
+    }
+    *out = text_copy(text.bytes);
+    return true;
 }
 
 bool provider_read(const struct agent *agent, const json_t *params, struct host_provider *out,
                    struct err *err)
 {
     const char *name, *type, *tpm = json_string_or(params, "tpm", "auto");
+    AUTO(drop_free) char *pcrs = NULL;
     enum tpm_mode mode;
     int64_t cache = 0;
 
@@ -66,12 +98,15 @@ bool provider_read(const struct agent *agent, const json_t *params, struct host_
         !json_get_string(params, "type", 16, &type, err) || !tpm_mode_of(tpm, &mode, err) ||
         (json_object_get(params, "cache") &&
          !json_get_integer(params, "cache", 0, MAX_CACHE, &cache, err)) ||
-        (cache > 0 && !can_cache(agent, mode, err))) {
+        !read_pcrs(params, &pcrs, err) ||
+        (cache > 0 && !needs_tpm(agent, mode, "keep VM keys on this host", err)) ||
+        (pcrs && !needs_tpm(agent, mode, "bind keys to PCRs", err))) {
         return false;
     }
     *out = (struct host_provider){.name = text_copy(name),
                                   .type = text_copy(type),
                                   .tpm = text_copy(tpm),
+                                  .pcrs = TAKE(pcrs),
                                   .cache = cache ? text_make("%u", (unsigned)cache) : NULL};
     return true;
 }

@@ -12,7 +12,7 @@
 
 /* Where its state lies; the caller frees. */
 char *provider_path(const struct agent *agent, const struct host_provider *host);
-/* What a step says of one, {"name","type","tpm","cache"}, with neither folder nor KEK;
+/* What a step says of one, {"name","type","tpm","pcrs","cache"}, with neither folder nor KEK;
  * host_provider_clear. ERR_ABSENT: it needs a TPM, and this host has none. */
 bool provider_read(const struct agent *agent, const json_t *params, struct host_provider *out,
                    struct err *err);

@@ -176,6 +176,7 @@ static json_t *provider_json(struct agent *agent, const struct host *host)
         host->provider.type, "kek", host->provider.kek, "kek_made", host->provider.made, "old_kek",
         host->old.kek, "old_provider", host->old.name, "state", open ? "open" : "closed");
 
+    json_object_set_new(object, "pcrs", text_or_null(host->provider.pcrs));
     json_object_set_new(object, "cache", json_integer(provider_cache(&host->provider)));
     status_add_rest(folder, object);
     add_use(agent, object);

@@ -26,6 +26,22 @@ static bool same(const char *a, const char *b)
     return (!a && !b) || (a && b && strcmp(a, b) == 0);
 }
 
+/* Other PCRs: what the provider keeps is bound to them when it is opened next, this host's private
+ * key now, and keys of VMs are kept anew. What does not open any more is brought back by
+ * key.recover.
+ */
+static bool rebind(struct agent *agent, const struct host_provider *given, struct err *err)
+{
+    const struct hostseal_conf conf = provider_sealing(agent, given);
+    AUTO(drop_free) char *tls = agent_path(agent, "tls.key");
+    AUTO(drop_secret) struct secret *secret = NULL;
+
+    agent_key_close(agent);
+    return cached_wipe(agent, err) &&
+           (!file_exists(tls) || hostseal_open(&conf, tls, "agent-tls", &secret, err) ||
+            err->kind == ERR_DENIED);
+}
+
 /* Nothing is under another provider's keys before a KEK is known: until then a name may change. */
 static bool take_conf(struct agent *agent, const json_t *params, struct err *err)
 {
@@ -52,10 +68,14 @@ static bool take_conf(struct agent *agent, const json_t *params, struct err *err
     if (!same(host->provider.cache, given.cache) && !cached_wipe(agent, err)) {
         return false;
     }
+    if (!same(host->provider.pcrs, given.pcrs) && !rebind(agent, &given, err)) {
+        return false;
+    }
     pthread_mutex_lock(&agent->state);
     take(&host->provider.name, given.name);
     take(&host->provider.type, given.type);
     take(&host->provider.tpm, given.tpm);
+    take(&host->provider.pcrs, given.pcrs);
     take(&host->provider.cache, given.cache);
     pthread_mutex_unlock(&agent->state);
     return agent_save(agent, err);

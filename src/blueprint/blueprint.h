@@ -110,6 +110,8 @@ struct blueprint {
         enum tpm_use tpm;           /* default auto: sealed in the TPM where there is one */
         enum recovery_use recovery; /* default required */
         unsigned cache_seconds;     /* `off` or "24h"; default 0: off */
+        unsigned *pcrs;             /* that hosts' keys are bound to in their TPMs; each once */
+        size_t pcr_count;
     } encryption;
 };
 

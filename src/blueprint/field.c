@@ -176,6 +176,8 @@ static const struct field provider[] = {
     END};
 
 static const char *const tpm_words[] = {"auto", "required", "off", NULL};
+static const struct field pcr_item = {
+    .kind = FIELD_SCALAR, .type = &type_integer, .max = 23, .item_size = sizeof(unsigned)};
 static const char *const recovery_words[] = {"off", "required", NULL};
 
 static const struct field encryption[] = {
@@ -185,6 +187,11 @@ static const struct field encryption[] = {
            .fallback = "auto",
            .about = "seal the hosts' keys in their TPMs: where there is one, always (no TPM is an "
                     "error), never"),
+    LIST("pcrs", &pcr_item, struct blueprint, encryption.pcrs, encryption.pcr_count, 24,
+         .otherwise = "none",
+         .about =
+             "PCRs (SHA-256) that those keys are bound to: they open only while the host boots "
+             "as it did at the deploy, and by the recovery key"),
     SCALAR("recovery", type_choice, struct blueprint, encryption.recovery,
            .choices = recovery_words, .fallback = "required",
            .about = "a second envelope around every key, for a recovery key that the deploy makes "

@@ -385,6 +385,27 @@ static void check_cache(const struct rules *rules)
     }
 }
 
+static void check_pcrs(const struct rules *rules)
+{
+    const struct blueprint *bp = rules->blueprint;
+    unsigned seen = 0;
+
+    if (bp->encryption.pcr_count > 0 && bp->encryption.tpm == TPM_OFF) {
+        broken(rules, "encryption.pcrs", "write tpm: required, or leave pcrs out",
+               "PCRs are looked at by a host's TPM, and tpm is off");
+    }
+    for (size_t i = 0; i < bp->encryption.pcr_count; i++) {
+        unsigned bit = 1u << (bp->encryption.pcrs[i] % 24);
+
+        if (seen & bit) {
+            AUTO(drop_free) char *where = text_make("encryption.pcrs[%zu]", i);
+
+            broken(rules, where, "name it once", "PCR %u is there already", bp->encryption.pcrs[i]);
+        }
+        seen |= bit;
+    }
+}
+
 static void check_encryption(const struct rules *rules)
 {
     const struct blueprint *bp = rules->blueprint;
@@ -397,6 +418,7 @@ static void check_encryption(const struct rules *rules)
     if (bp->encryption.cache_seconds > 0) {
         check_cache(rules);
     }
+    check_pcrs(rules);
 }
 
 static void fill_in(struct blueprint *bp)

@@ -89,6 +89,19 @@ static bool add_servers(json_t *params, const struct blueprint *blueprint,
            add_file(params, "certificate", certificate, err);
 }
 
+static void add_pcrs(json_t *params, const struct blueprint *blueprint)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < blueprint->encryption.pcr_count; i++) {
+        json_array_append_new(list, json_integer(blueprint->encryption.pcrs[i]));
+    }
+    if (json_array_size(list) > 0) {
+        json_object_set(params, "pcrs", list);
+    }
+    json_decref(list);
+}
+
 bool ask_provider(struct deploy *deploy, struct remote *remote, json_t **out, struct err *err)
 {
     const struct blueprint_provider *provider = &deploy->blueprint->encryption.provider;
@@ -96,6 +109,7 @@ bool ask_provider(struct deploy *deploy, struct remote *remote, json_t **out, st
     json_t *params = json_pack("{s:s, s:s, s:s}", "name", provider->name, "type", provider->type,
                                "tpm", ask_tpm_word(deploy->blueprint));
 
+    add_pcrs(params, deploy->blueprint);
     if (deploy->blueprint->encryption.cache_seconds > 0) {
         json_object_set_new(params, "cache",
                             json_integer(deploy->blueprint->encryption.cache_seconds));

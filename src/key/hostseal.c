@@ -281,8 +281,10 @@ bool hostseal_seal(const struct hostseal_conf *conf, const char *path, const cha
     if (!tpm_for_sealing(conf, &tpm, err)) {
         return err_add(err, "seal '%s' to this host", purpose);
     }
-    if (!tpm && conf->seconds) {
-        return err_set(err, ERR_ABSENT, "'%s' needs a TPM, which keeps its time", purpose);
+    if (!tpm && (conf->seconds || conf->pcrs)) {
+        err_set(err, ERR_ABSENT, "'%s' is to be bound to %s, but this host has no TPM", purpose,
+                conf->pcrs ? "PCRs" : "a time");
+        return err_mend(err, "fit a TPM 2.0, or switch it on in the firmware");
     }
     if (!tpm) {
         return secretfile_write(beside, secret, err) && record_write(path, &record, err);
@@ -291,6 +293,19 @@ bool hostseal_seal(const struct hostseal_conf *conf, const char *path, const cha
     return (seal_to_tpm(tpm, conf, secret, &record, err) && record_write(path, &record, err) &&
             secretfile_wipe(beside, err)) ||
            err_add(err, "seal '%s' to this host", purpose);
+}
+
+/* "7, 11" in front of why it does not open; which is all that a person can look at. */
+static bool name_pcrs(unsigned pcrs, struct err *err)
+{
+    AUTO(drop_text) struct text list = {0};
+
+    for (unsigned i = 0; i < TPM_PCRS; i++) {
+        if (pcrs & 1u << i) {
+            text_addf(&list, "%s%u", list.length ? ", " : "", i);
+        }
+    }
+    return pcrs == 0 ? false : err_add(err, "it is bound to PCR %s", list.bytes);
 }
 
 static bool open_by_tpm(const struct hostseal_conf *conf, const struct record *record,
@@ -307,8 +322,13 @@ static bool open_by_tpm(const struct hostseal_conf *conf, const struct record *r
         err_set(err, ERR_DENIED, "it was sealed by a TPM, but this host has none");
         return err_mend(err, "open it on the host that sealed it, or recover from the backup");
     }
-    return tpm_open(tcti, &tpm, err) && tpm_unseal(tpm, &record->sealed, &key, err) &&
-           aead_open(key, span_text(record->purpose), span_of(record->box, record->box_size), out,
+    if (!tpm_open(tcti, &tpm, err)) {
+        return false;
+    }
+    if (!tpm_unseal(tpm, &record->sealed, &key, err)) {
+        return name_pcrs(record->sealed.policy.pcrs, err);
+    }
+    return aead_open(key, span_text(record->purpose), span_of(record->box, record->box_size), out,
                      err);
 }
 
@@ -327,21 +347,34 @@ static bool suits(const struct hostseal_conf *conf, const struct record *record,
     return true;
 }
 
+/* A limit in time would begin anew. */
+static bool refit(const struct hostseal_conf *conf, const char *path, const struct record *record,
+                  const struct secret *secret, struct err *err)
+{
+    const struct tpm_policy *policy = &record->sealed.policy;
+
+    return conf->tpm == TPM_OFF || policy->until != 0 || policy->pcrs == conf->pcrs ||
+           hostseal_seal(conf, path, record->purpose, secret, err);
+}
+
 bool hostseal_open(const struct hostseal_conf *conf, const char *path, const char *purpose,
                    struct secret **out, struct err *err)
 {
     AUTO(drop_record) struct record record = {0};
     AUTO(drop_free) char *beside = secret_path(path);
+    AUTO(drop_secret) struct secret *secret = NULL;
 
     if (!record_read(path, &record, err)) {
         return false;
     }
     if (!suits(conf, &record, purpose, err) ||
         !(record.by == HOSTSEAL_BY_TPM
-              ? open_by_tpm(conf, &record, out, err)
-              : secret_read_file(beside, HOSTSEAL_MAX_SECRET, false, out, err))) {
+              ? open_by_tpm(conf, &record, &secret, err)
+              : secret_read_file(beside, HOSTSEAL_MAX_SECRET, false, &secret, err)) ||
+        !refit(conf, path, &record, secret, err)) {
         return err_add(err, "open '%s'", path);
     }
+    *out = TAKE(secret);
     return true;
 }
 

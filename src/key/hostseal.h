@@ -32,20 +32,22 @@ enum tpm_mode {
 struct hostseal_conf {
     enum tpm_mode tpm;
     const char *tcti; /* tpm2-tss's words; NULL: /etc/quoin/tpm.env's TCTI=…, else /dev/tpmrm0 */
-    unsigned pcrs;    /* a bit for each SHA-256 PCR that must not change; 0: none */
+    unsigned pcrs;    /* a bit for each SHA-256 PCR that must not change, which needs a TPM; 0 */
     unsigned seconds; /* a TPM opens it no longer than this, by its own clock; 0: for ever */
 };
 
 /* "auto", "required", "off". */
 bool tpm_mode_of(const char *name, enum tpm_mode *out, struct err *err);
 
-/* Replaces an older record. `purpose` ("native-root", "agent-tls") is bound to it. `seconds`
- * without a TPM is ERR_ABSENT: a file keeps no time. */
+/* Replaces an older record. `purpose` ("native-root", "agent-tls") is bound to it. `seconds` or
+ * `pcrs` without a TPM is ERR_ABSENT: a file keeps neither. */
 bool hostseal_seal(const struct hostseal_conf *conf, const char *path, const char *purpose,
                    const struct secret *secret, struct err *err);
 /* ERR_ABSENT: no record. ERR_DENIED: another TPM, changed PCRs, past its time, or a changed record.
  * ERR_CLASH: sealed for another purpose, or with less than `conf` requires. ERR_AWAY: the TPM is
  * busy or locked out. */
+/* One that is bound to other PCRs than `conf` says is sealed anew once it is open: to those of
+ * `conf`, as they are now. */
 bool hostseal_open(const struct hostseal_conf *conf, const char *path, const char *purpose,
                    struct secret **out, struct err *err);
 /* Overwritten before it goes. Removing what is not there succeeds. */

@@ -56,7 +56,8 @@ static const struct {
     {TPM2_RC_INTEGRITY, ERR_DENIED, "it was sealed by another TPM, or was changed",
      "open it on the host that sealed it, or recover from the backup"},
     {TPM2_RC_POLICY_FAIL, ERR_DENIED, "the PCRs are not what they were when it was sealed",
-     "boot what was booted then, or recover from the backup and seal again"},
+     "boot what was booted then; or bring the keys back by the recovery key or the backup, which "
+     "binds them to the PCRs as they are now: quoin key recover --file FILE"},
     {TPM2_RC_POLICY, ERR_DENIED, "its time is over, by the TPM's clock", NULL},
     {TPM2_RC_AUTH_FAIL, ERR_DENIED, "the TPM refuses the authorization", NULL},
     {TPM2_RC_BAD_AUTH, ERR_DENIED, "the TPM's owner hierarchy has a password",

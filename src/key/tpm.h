@@ -20,6 +20,8 @@
 #define TPM_MAX_SECRET 128u
 /* A TPM2B_PUBLIC or TPM2B_PRIVATE as it goes over the wire; of a sealed key, some 200 bytes. */
 #define TPM_MAX_BLOB 1024u
+/* PCRs 0 … 23 of the SHA-256 bank. */
+#define TPM_PCRS 24
 /* "000b" and a SHA-256 in hexadecimal, and a NUL. */
 #define TPM_NAME_SIZE 69
 

@@ -281,6 +281,15 @@ static void check_cache(struct finder *finder)
     }
 }
 
+static void check_pcrs(struct finder *finder)
+{
+    if (finder->blueprint->encryption.pcr_count > 0 && !finder->facts->tpm[0]) {
+        find_at(finder, SEVERITY_ERROR, "encryption.pcrs",
+                "switch it on in the firmware, or leave pcrs out",
+                "'%s' has no TPM 2.0, and nothing else looks at PCRs", finder->host->name);
+    }
+}
+
 static void check_tpm(struct finder *finder)
 {
     enum tpm_use use = finder->blueprint->encryption.tpm;
@@ -324,6 +333,7 @@ static void check_host(struct finder *finder, const struct host_answer *answers)
     check_agent(finder);
     check_tpm(finder);
     check_cache(finder);
+    check_pcrs(finder);
     check_disks(finder);
 }
 

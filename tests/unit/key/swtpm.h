@@ -3,6 +3,8 @@
 #ifndef QUOIN_TESTS_SWTPM_H
 #define QUOIN_TESTS_SWTPM_H
 
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 
 #include "folder.h"
@@ -13,32 +15,42 @@ struct swtpm {
     char tcti[256];
 };
 
+/* The file is there before anybody listens at it. */
+static inline bool swtpm_answers(const char *path)
+{
+    AUTO(drop_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    return connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+}
+
 /* A fresh TPM, or the one whose state is in the folder already. */
 static inline void swtpm_start(const char *name, struct swtpm *out)
 {
     AUTO(drop_free) char *state = NULL;
     AUTO(drop_free) char *server = NULL;
     AUTO(drop_free) char *control = NULL;
-    AUTO(drop_free) char *socket = NULL;
+    AUTO(drop_free) char *sock = NULL;
     struct err err = {0};
 
     (void)snprintf(out->folder, sizeof(out->folder), "%s/%s", folder_path, name);
-    socket = text_make("%s/sock", out->folder);
+    sock = text_make("%s/sock", out->folder);
     state = text_make("dir=%s", out->folder);
-    server = text_make("type=unixio,path=%s", socket);
-    control = text_make("type=unixio,path=%s.ctrl", socket);
-    (void)snprintf(out->tcti, sizeof(out->tcti), "swtpm:path=%s", socket);
+    server = text_make("type=unixio,path=%s", sock);
+    control = text_make("type=unixio,path=%s.ctrl", sock);
+    (void)snprintf(out->tcti, sizeof(out->tcti), "swtpm:path=%s", sock);
     assert_true(file_make_folder(out->folder, 0700, &err));
-    (void)unlink(socket);
+    (void)unlink(sock);
     assert_true(
         child_start(&(struct run){.argv = RUN("swtpm", "socket", "--tpm2", "--tpmstate", state,
                                               "--server", server, "--ctrl", control, "--flags",
                                               "not-need-init,startup-clear", "--log", "level=0")},
                     false, &out->child, &err));
-    for (int i = 0; i < 500 && !file_exists(socket); i++) {
+    for (int i = 0; i < 500 && !swtpm_answers(sock); i++) {
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     }
-    assert_true(file_exists(socket));
+    assert_true(file_exists(sock));
 }
 
 static inline void swtpm_stop(struct swtpm *swtpm)

@@ -317,6 +317,29 @@ static void the_three_modes_have_names(void **state)
     assert_int_equal(err.kind, ERR_INPUT);
 }
 
+static void opening_binds_it_to_the_pcrs_that_are_asked_for(void **state)
+{
+    const struct hostseal_conf plain = {.tpm = TPM_AUTO, .tcti = a.tcti};
+    const struct hostseal_conf bound = {.tpm = TPM_AUTO, .tcti = a.tcti, .pcrs = 1u << 11};
+    AUTO(drop_secret) struct secret *secret = fresh(32), *out = NULL, *again = NULL, *none = NULL;
+    const char *path = in_folder("root.json"), *beside = in_folder("root.json.secret");
+    struct err err = {0};
+
+    (void)state;
+    assert_true(hostseal_seal(&to_file, path, "native-root", secret, &err));
+    assert_true(hostseal_open(&bound, path, "native-root", &out, &err));
+    assert_true(secret_equal(secret, out));
+    assert_false(file_exists(beside));
+    assert_true(hostseal_open(&plain, path, "native-root", &again, &err));
+    assert_true(hostseal_seal(&bound, path, "native-root", secret, &err));
+    tpm2(&a, RUN("tpm2_pcrextend",
+                 "11:sha256=0101010101010101010101010101010101010101010101010101010101010101"));
+    assert_false(hostseal_open(&bound, path, "native-root", &none, &err));
+    assert_false(hostseal_open(&plain, path, "native-root", &none, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_non_null(strstr(err.what, "bound to PCR 11"));
+}
+
 int main(void)
 {
 #define TEST(name)  cmocka_unit_test_setup_teardown(name, with_tpm, without_tpm)
@@ -338,6 +361,7 @@ int main(void)
         TEST(sealing_again_by_the_tpm_wipes_the_file),
         TEST(the_disk_in_another_chassis_is_denied),
         TEST(changed_pcrs_are_denied),
+        TEST(opening_binds_it_to_the_pcrs_that_are_asked_for),
         TEST(a_full_disk_keeps_the_old_record),
     };
     int failed = cmocka_run_group_tests_name("file", plain, NULL, NULL);
