@@ -401,6 +401,7 @@ json_t *health_look(const json_t *view)
     look_at_hosts(&health);
     health_store(&health);
     health_vms(&health);
+    health_leases(&health);
     health_keys(&health);
     look_at_clocks(&health);
     look_at_certificates(&health);

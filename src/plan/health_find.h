@@ -41,9 +41,10 @@ char *health_groups(const json_t *groups);
 /* The value that most hosts have, or NULL. */
 const char *health_most(const json_t *groups);
 
-/* health_store.c, health_keys.c, health_vms.c */
+/* health_store.c, health_keys.c, health_leases.c, health_vms.c */
 void health_store(struct health *health);
 void health_keys(struct health *health);
+void health_leases(struct health *health);
 void health_vms(struct health *health);
 
 #endif

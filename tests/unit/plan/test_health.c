@@ -385,6 +385,26 @@ static void a_machine_that_does_not_run_or_is_not_sealed_is_named(void **state)
     expect("error", "vm.plain", "vms/mgr", "not encrypted");
 }
 
+static void a_machine_that_runs_without_its_lease_is_named(void **state)
+{
+    static const char *const states[] = {"lost", "other", "free"};
+    json_t *lease = json_pack("{s:s, s:s, s:i}", "state", "held", "holder", "h1", "renewed", 11999);
+
+    (void)state;
+    json_object_set_new(vm(), "lease", lease);
+    look();
+    assert_int_equal(json_array_size(found), 0);
+    json_object_set_new(lease, "renewed", json_integer(14000));
+    expect("warning", "lease.late", "vms/mgr", "was renewed by 'h1' 14 s ago");
+    for (size_t i = 0; i < COUNT_OF(states); i++) {
+        json_object_set_new(lease, "state", json_string(states[i]));
+        expect("error", "lease.none", "vms/mgr", "runs on 'h1', which does not hold its lease");
+    }
+    /* One that it does not run, it need not hold. */
+    json_object_set_new(vm(), "state", json_string("off"));
+    expect("warning", "vm.off", "vms/mgr", "is off");
+}
+
 static void a_host_that_lost_its_key_provider_is_named(void **state)
 {
     (void)state;
@@ -512,6 +532,7 @@ int main(void)
         TEST(a_host_in_maintenance_is_named),
         TEST(a_machine_that_runs_twice_is_an_error),
         TEST(a_machine_that_does_not_run_or_is_not_sealed_is_named),
+        TEST(a_machine_that_runs_without_its_lease_is_named),
         TEST(a_host_that_lost_its_key_provider_is_named),
         TEST(hosts_with_different_providers_or_keks_are_named),
         TEST(an_envelope_that_a_rotation_left_behind_is_named),
