@@ -48,8 +48,15 @@ void audit_free(struct audit *audit)
     }
 }
 
+/* What went wrong, or what should be mended though it worked; or NULL. */
+static const struct err *what_of(const struct key_use *use)
+{
+    return use->err ? use->err : use->finding;
+}
+
 static struct event event_of(const struct key_use *use)
 {
+    const struct err *what = what_of(use);
     struct event event = {
         .at = time(NULL), .times = 1, .result = use->err ? err_kind_name(use->err->kind) : "done"};
 
@@ -57,8 +64,7 @@ static struct event event_of(const struct key_use *use)
     (void)snprintf(event.kek, sizeof(event.kek), "%s", use->kek_id);
     (void)snprintf(event.purpose, sizeof(event.purpose), "%s", use->purpose);
     (void)snprintf(event.vm, sizeof(event.vm), "%s", use->vm);
-    (void)snprintf(event.why, sizeof(event.why), "%.*s", MAX_WHY - 1,
-                   use->err ? use->err->what : "");
+    (void)snprintf(event.why, sizeof(event.why), "%.*s", MAX_WHY - 1, what ? what->what : "");
     return event;
 }
 
@@ -148,12 +154,25 @@ static bool counts(const struct key_use *use)
     return strcmp(use->verb, "cache") != 0 && (!use->err || strcmp(use->purpose, "canary") != 0);
 }
 
+static void note_finding(struct audit *audit, const struct err *finding)
+{
+    pthread_mutex_lock(&audit->lock);
+    audit->health.found = time(NULL);
+    (void)snprintf(audit->health.finding, sizeof(audit->health.finding), "%.*s",
+                   (int)sizeof(audit->health.finding) - 1, finding->what);
+    pthread_mutex_unlock(&audit->lock);
+}
+
 void audit_key(void *audit, const struct key_use *use)
 {
     struct event event = event_of(use);
+    const struct err *what = what_of(use);
 
     if (counts(use)) {
         audit_opened(audit, use->err);
+    }
+    if (use->finding) {
+        note_finding(audit, use->finding);
     }
 
     if (!keep(audit, &event, use->err != NULL)) {
@@ -164,8 +183,9 @@ void audit_key(void *audit, const struct key_use *use)
         event.kek,      "QUOIN_VM",   event.vm,     "QUOIN_PURPOSE", event.purpose,
         "QUOIN_RESULT", event.result, NULL};
 
-    log_fields(use->err ? LOG_WARNING : LOG_INFO, fields, "key %s: KEK %s, %s %s: %s", use->verb,
-               use->kek_id, use->purpose, use->vm, use->err ? use->err->what : "done");
+    log_fields(what ? LOG_WARNING : LOG_INFO, fields, "key %s: KEK %s, %s %s: %s%s", use->verb,
+               use->kek_id, use->purpose, use->vm, use->finding ? "done, but " : "",
+               what ? what->what : "done");
 }
 
 static json_t *event_json(const struct event *event)

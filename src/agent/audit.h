@@ -35,6 +35,8 @@ void audit_key(void *audit, const struct key_use *use);
 struct audit_health {
     time_t success, failure;
     char why[256], remedy[256];
+    time_t found; /* when a use worked and yet there was something to mend; 0: never */
+    char finding[256];
 };
 struct audit_health audit_health(struct audit *audit);
 /* A provider that could not even be opened, or was (`err` NULL). */

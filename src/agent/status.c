@@ -119,6 +119,8 @@ static void add_use(struct agent *agent, json_t *object)
     json_object_set_new(object, "remedy", text_or_null(health.remedy[0] ? health.remedy : NULL));
     json_object_set_new(object, "last_success", success);
     json_object_set_new(object, "last_failure", failure);
+    json_object_set_new(object, "finding", text_or_null(health.finding[0] ? health.finding : NULL));
+    json_object_set_new(object, "found", health.found ? json_integer(health.found) : json_null());
 }
 
 /* When this host's certificate and the CA's end; those that are there. */

@@ -68,8 +68,8 @@ void key_listen(struct key *key, void (*tell)(void *context, const struct key_us
 }
 
 /* Returns `done`, so that a use and its record are one line. */
-static bool tell(struct key *key, const char *verb, const struct envelope_about *about, bool done,
-                 const struct err *err)
+static bool tell_all(struct key *key, const char *verb, const struct envelope_about *about,
+                     bool done, const struct err *err, const struct err *finding)
 {
     const struct key_use use = {
         .verb = verb,
@@ -77,12 +77,19 @@ static bool tell(struct key *key, const char *verb, const struct envelope_about 
         .vm = about->vm ? about->vm : "",
         .purpose = about->purpose ? about->purpose : "",
         .err = done ? NULL : err,
+        .finding = finding,
     };
 
     if (key->tell) {
         key->tell(key->context, &use);
     }
     return done;
+}
+
+static bool tell(struct key *key, const char *verb, const struct envelope_about *about, bool done,
+                 const struct err *err)
+{
+    return tell_all(key, verb, about, done, err, NULL);
 }
 
 static struct envelope_about completed(const struct key *key, const struct envelope_about *about)
@@ -118,9 +125,14 @@ bool key_unwrap(struct key *key, const struct envelope *envelope,
                 const struct envelope_about *expected, struct secret **out, struct err *err)
 {
     const struct envelope_about full = completed(key, expected);
+    struct err why = {0};
+    bool done = key->provider->unwrap(key->self, envelope, &full, out, &why);
 
-    return tell(key, "unwrap", envelope_about(envelope),
-                key->provider->unwrap(key->self, envelope, &full, out, err), err);
+    if (!done) {
+        *err = why;
+    }
+    return tell_all(key, "unwrap", envelope_about(envelope), done, err,
+                    done && why.kind != ERR_NONE ? &why : NULL);
 }
 
 /* Another key than the one that went in would lose a VM for good. */

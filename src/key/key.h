@@ -25,6 +25,8 @@ struct key_use {
     const char *vm;        /* "" where none is meant */
     const char *purpose;   /* of the envelope; "" where none is meant */
     const struct err *err; /* NULL: it worked */
+    /* It worked, and the provider's operators should mend this nevertheless; or NULL. */
+    const struct err *finding;
 };
 
 /* ERR_INPUT: no provider of this type. */

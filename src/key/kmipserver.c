@@ -271,6 +271,22 @@ static void leave(struct kmipserver *server)
     stream_close(TAKE(server->stream));
 }
 
+size_t kmipserver_count(const struct kmipserver *server)
+{
+    return server->count;
+}
+
+bool kmipserver_pass(struct kmipserver *server)
+{
+    if (server->count < 2) {
+        return false;
+    }
+    leave(server);
+    server->good = (server->good + 1) % server->count;
+    server->remembered = -1; /* the file names another one */
+    return true;
+}
+
 bool kmipserver_reach(struct kmipserver *server, struct err *err)
 {
     struct err worst = {0};

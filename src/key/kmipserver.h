@@ -52,6 +52,9 @@ bool kmipserver_has(struct kmipserver *server, enum kmip_operation operation);
 
 /* Until when the certificate of the one that `path` remembers is valid; 0: unknown. */
 long long kmipserver_remembered(const char *path);
+/* Leaves the server in use: the next of the list is reached first. False: there is no other. */
+bool kmipserver_pass(struct kmipserver *server);
+size_t kmipserver_count(const struct kmipserver *server);
 /* Of the server in use, or NULL; and until when its certificate is valid (0: unknown). */
 const char *kmipserver_name(const struct kmipserver *server);
 long long kmipserver_expires(const struct kmipserver *server);

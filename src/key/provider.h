@@ -47,7 +47,8 @@ struct key_provider {
                  struct envelope **out, struct err *err);
     /* ERR_AWAY: ask again later. ERR_ABSENT: the KEK is gone for good. ERR_DENIED: not for this
      * host, or the envelope was changed. ERR_CLASH: bound to something else than `expected`, or the
-     * provider holds another KEK under this id. */
+     * provider holds another KEK under this id. With success `err` may say what its operators
+     * should mend though it opened; key.c hands that on and to nobody else. */
     bool (*unwrap)(void *self, const struct envelope *envelope,
                    const struct envelope_about *expected, struct secret **out, struct err *err);
     /* Makes unwrap impossible from now on. Retiring twice succeeds. */

@@ -50,6 +50,8 @@ static const struct shape provider_shape[] = {{"name", TEXT},
                                               {"remedy", TEXT},
                                               {"last_success", NUMBER},
                                               {"last_failure", NUMBER},
+                                              {"finding", TEXT},
+                                              {"found", NUMBER},
                                               {0}};
 
 static const struct shape certificate_shape[] = {{"name", TEXT}, {"ends", NUMBER}, {0}};

@@ -79,6 +79,27 @@ static void look_at_use(struct health *health, const json_t *host)
     }
 }
 
+/* Told for a day: who opened once is asked no more, so nobody says it again. */
+#define FINDING_SECONDS 86400LL
+
+/* A key server that lacks a key which another one has, or has another one in its place. */
+static void look_at_finding(struct health *health, const json_t *host)
+{
+    const json_t *status = health_status(host), *provider = json_object_get(status, "provider");
+    const char *finding = json_string_or(provider, "finding", "");
+    long long found = json_integer_value(json_object_get(provider, "found"));
+    long long now = json_integer_value(json_object_get(status, "time"));
+
+    if (finding[0] && now - found < FINDING_SECONDS) {
+        health_find_host(health, "warning", "provider.finding", host,
+                         "tell its operators: was an older copy of its database put back?",
+                         "host '%s' got its key from another server of key provider '%s' than the "
+                         "first it asked: %s",
+                         json_string_or(host, "name", ""), json_string_or(provider, "name", ""),
+                         finding);
+    }
+}
+
 /* Weeks ahead: who signs certificates takes days. */
 #define EXPIRY_WARNING (30 * 86400LL)
 
@@ -187,6 +208,7 @@ void health_keys(struct health *health)
         if (health_status(host)) {
             sort_host(&keys, host, health_status(host));
             look_at_use(health, host);
+            look_at_finding(health, host);
             look_at_expiry(health, host, "client_certificate_expires", "the client's");
             look_at_expiry(health, host, "server_certificate_expires", "the server's");
         }

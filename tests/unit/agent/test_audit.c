@@ -90,6 +90,27 @@ static void only_what_is_new_is_given_again(void **state)
     assert_false(json_is_true(json_object_get(anew, "lost")));
 }
 
+/* A key server of two had another key: the use worked, and somebody should know. */
+static void what_worked_with_a_finding_is_health_and_tells_of_it(void **state)
+{
+    const struct err finding = {.kind = ERR_CLASH, .what = "another key there"};
+    const struct key_use found = {
+        .verb = "unwrap", .kek_id = "k", .vm = "", .purpose = "vm", .finding = &finding};
+
+    (void)state;
+    audit_key(audit, &found);
+    use("unwrap", "a", NULL);
+    const struct audit_health health = audit_health(audit);
+    AUTO(drop_json) json_t *answer = audit_after(audit, NULL, 0);
+    const json_t *first = json_array_get(json_object_get(answer, "events"), 0);
+
+    assert_string_equal(health.why, "");
+    assert_true(health.success > 0 && health.found > 0 && health.failure == 0);
+    assert_string_equal(health.finding, "another key there");
+    assert_string_equal(json_string_or(first, "result", ""), "done");
+    assert_string_equal(json_string_or(first, "why", ""), "another key there");
+}
+
 static void a_failure_that_repeats_is_one_event_with_a_count(void **state)
 {
     const struct err away = {.kind = ERR_AWAY, .what = "away"};
@@ -163,6 +184,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_event_says_what_was_used_for_what_and_what_came_of_it,
                                         begin, end),
         cmocka_unit_test_setup_teardown(only_what_is_new_is_given_again, begin, end),
+        cmocka_unit_test_setup_teardown(what_worked_with_a_finding_is_health_and_tells_of_it, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(a_failure_that_repeats_is_one_event_with_a_count, begin,
                                         end),
         cmocka_unit_test_setup_teardown(what_worked_is_told_each_time, begin, end),

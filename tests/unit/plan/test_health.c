@@ -417,6 +417,15 @@ static void a_host_that_lost_its_key_provider_is_named(void **state)
     assert_string_equal(json_string_or(json_array_get(found, 0), "remedy", ""),
                         "renew the certificate");
     json_object_set_new(status(2), "waiting", json_null());
+    json_object_set_new(part(2, "provider"), "trouble", json_null());
+    long long now = json_integer_value(json_object_get(status(2), "time"));
+
+    json_object_set_new(part(2, "provider"), "finding", json_string("kms-1 has another key"));
+    json_object_set_new(part(2, "provider"), "found", json_integer(now - 60));
+    expect("warning", "provider.finding", "hosts/h2", "kms-1 has another key");
+    json_object_set_new(part(2, "provider"), "found", json_integer(now - 2 * 86400));
+    look();
+    assert_int_equal(json_array_size(found), 0);
     json_object_set_new(status(2), "provider", json_null());
     expect("error", "provider.missing", "hosts/h2", "no key provider");
 }
