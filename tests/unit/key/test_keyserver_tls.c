@@ -160,6 +160,48 @@ static void a_signature_by_sha1_is_denied(void **state)
     is_denied("sha1", "-cipher", "ALL:@SECLEVEL=0", "weak");
 }
 
+static void an_rsa_key_of_1024_bits_is_denied(void **state)
+{
+    (void)state;
+    pki_sign_as("rsa", "rsa_keygen_bits:1024", "ca", "small", SERVER_EXTENSIONS, NULL);
+    is_denied("small", "-cipher", "ALL:@SECLEVEL=0", "too weak");
+}
+
+static void a_certificate_that_is_not_valid_yet_is_denied_and_the_clock_is_mentioned(void **state)
+{
+    struct err err = {0};
+    int port;
+
+    (void)state;
+    pki_sign_tomorrow("ca", "tomorrow", SERVER_EXTENSIONS);
+    is_denied("tomorrow", "-Verify", "1", "not yet valid");
+    struct child child = serve("tomorrow", &port, "-Verify", "1");
+
+    (void)reach("127.0.0.1", port, &err);
+    child_stop(&child);
+    assert_non_null(strstr(err.remedy, "clock"));
+}
+
+/* Encrypts nothing, or with what was broken long ago: none of ours. */
+static void a_server_without_a_cipher_of_ours_is_not_spoken_to(void **state)
+{
+    static const char *const ciphers[] = {"-cipher=NULL:@SECLEVEL=0", "-cipher=aNULL:@SECLEVEL=0",
+                                          "-cipher=PSK:@SECLEVEL=0"};
+
+    (void)state;
+    pki_sign("ca", "bare", SERVER_EXTENSIONS, NULL);
+    for (size_t i = 0; i < COUNT_OF(ciphers); i++) {
+        struct err err = {0};
+        int port;
+        struct child child = serve("bare", &port, "-tls1_2", ciphers[i]);
+        bool reached = reach("127.0.0.1", port, &err);
+
+        child_stop(&child);
+        assert_false(reached);
+        assert_int_equal(err.kind, ERR_DENIED);
+    }
+}
+
 static void an_old_version_of_tls_is_denied(void **state)
 {
     (void)state;
@@ -258,6 +300,9 @@ int main(void)
         cmocka_unit_test(a_certificate_meant_for_clients_is_denied),
         cmocka_unit_test(a_self_signed_server_is_denied),
         cmocka_unit_test(an_expired_certificate_is_denied_and_the_clock_is_mentioned),
+        cmocka_unit_test(a_certificate_that_is_not_valid_yet_is_denied_and_the_clock_is_mentioned),
+        cmocka_unit_test(an_rsa_key_of_1024_bits_is_denied),
+        cmocka_unit_test(a_server_without_a_cipher_of_ours_is_not_spoken_to),
         cmocka_unit_test(a_signature_by_sha1_is_denied),
         cmocka_unit_test(an_old_version_of_tls_is_denied),
         cmocka_unit_test(a_server_that_asks_for_no_certificate_is_denied),
