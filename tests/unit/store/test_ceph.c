@@ -357,6 +357,34 @@ static void a_fenced_holder_cannot_write_any_more(void **state)
     MUST(ceph->fence(store, "a", &err)); /* nobody: succeeds */
 }
 
+/* T15: of two that make a header anew one is stopped in the middle; the other breaks its lock,
+ * writes, and has it go on. */
+static void who_stood_still_while_another_wrote_the_header_writes_nothing(void **state)
+{
+    struct other other = other_start(&cluster);
+    struct image *image = NULL;
+    char word[16] = "", ours[4096], block[4096];
+    struct err err = {0};
+
+    (void)state;
+    memset(ours, 0x5a, sizeof(ours));
+    assert_int_equal(kill(other.pid, SIGSTOP), 0);
+    MUST(ceph->fence(store, "a", &err));
+    MUST(ceph->images->open(store, "a", NULL, true, &image, &err));
+    MUST(ceph->io->lock(image, &err));
+    const struct medium medium = {ceph->io, image};
+
+    MUST(medium_write(&medium, 0, ours, sizeof(ours), &err));
+    assert_int_equal(kill(other.pid, SIGCONT), 0);
+    assert_int_equal(write(other.to, "w", 1), 1);
+    (void)!read(other.from, word, sizeof(word) - 1);
+    MUST(medium_read(&medium, 0, block, sizeof(block), &err));
+    ceph->images->close(image);
+    other_end(&other);
+    assert_string_not_equal(word, "wrote");
+    assert_memory_equal(ours, block, sizeof(block));
+}
+
 /* Holes under encryption */
 
 static void holes_read_as_zeros_with_our_settings(void **state)
@@ -594,6 +622,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_image_locked_by_the_living_is_a_clash_that_names_him),
         cmocka_unit_test(a_dead_holder_of_this_host_is_fenced_at_once),
         cmocka_unit_test(a_fenced_holder_cannot_write_any_more),
+        cmocka_unit_test(who_stood_still_while_another_wrote_the_header_writes_nothing),
         cmocka_unit_test(holes_read_as_zeros_with_our_settings),
         cmocka_unit_test(a_file_system_poured_without_its_zeros_is_sound),
         cmocka_unit_test(without_the_setting_the_step_says_so_and_a_file_system_is_damaged),
