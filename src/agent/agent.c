@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 
 #include "agent/lease.h"
+#include "agent/move.h"
 #include "agent/provider.h"
 #include "agent/vm.h"
 
@@ -33,6 +34,7 @@ void agent_close(struct agent *agent)
 {
     lease_stop(agent);
     server_stop(agent->network);
+    move_free(TAKE(agent->move));
     vm_list_free(agent->vms);
     agent_key_close(agent);
     agent_store_close(agent);

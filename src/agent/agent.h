@@ -22,6 +22,7 @@
 #define AGENT_SOCKET "/run/quoin/quoind.sock"
 
 struct leases;
+struct move;
 struct vm;
 
 /* A key provider of this host. */
@@ -48,6 +49,7 @@ struct agent {
     struct leases *leases;  /* any thread */
     int64_t (*now)(void);   /* milliseconds: clock_boot_ms, or a test's */
     struct vm *vms;         /* those this host knows, a list; under `state` */
+    struct move *move;      /* a VM on its way from or to this host, or NULL; under `work` */
     struct server *network; /* the mutual TLS door, once enrolled */
     char *waiting;          /* what the keeper waits for, or NULL; under `state` */
     int64_t rotate_next;    /* clock_ms: before it the manager may ask no rotation; under `state` */

@@ -11,6 +11,7 @@
 #include "agent/enrol.h"
 #include "agent/home.h"
 #include "agent/lease.h"
+#include "agent/move.h"
 #include "agent/notice.h"
 #include "agent/rewrap.h"
 #include "agent/takeover.h"
@@ -20,12 +21,21 @@
 #define CALM_SECONDS 10u
 #define MAX_SECONDS  30u
 
+static bool is_at_home(const struct vm *vm)
+{
+    return strcmp(json_string_or(vm->config, "host", ""), vm->agent->host.name) == 0;
+}
+
+/* It is this host's turn, which its home may not say yet: it came from another host just now. */
+static bool is_ours(const struct vm *vm)
+{
+    return lease_holds(vm->agent, vm->uuid) || lease_is_given(vm->agent, vm->uuid);
+}
+
 static bool runs_here(const struct vm *vm)
 {
-    const char *host = vm->agent->host.name;
-
     return strcmp(json_string_or(vm->config, "wanted", ""), "running") == 0 &&
-           strcmp(json_string_or(vm->config, "host", ""), host) == 0;
+           (is_at_home(vm) || is_ours(vm));
 }
 
 /* Says it once, not at every try. */
@@ -40,6 +50,19 @@ static void set_trouble(struct vm *vm, const struct err *err)
     pthread_mutex_unlock(&vm->lock);
 }
 
+/* What is here though it is another's turn goes: a move that was broken off left it. */
+static bool clear_stray(struct vm *vm, struct hv *hv, enum hv_state state, struct err *err)
+{
+    struct err theirs = {0};
+
+    if (state == HV_ABSENT || move_expects(vm) || vm_turn(vm, hv, &state, &theirs) ||
+        theirs.kind == ERR_CLASH) {
+        return true;
+    }
+    *err = theirs;
+    return false;
+}
+
 /* Off here; a lease that a stop was killed in giving back goes back now. */
 static bool keep_off(struct vm *vm, struct err *err)
 {
@@ -50,10 +73,14 @@ static bool keep_off(struct vm *vm, struct err *err)
         return false;
     }
     vm_close(vm);
-    return !lease_holds(vm->agent, vm->uuid) ||
-           (agent_hv(vm->agent, &hv, err) &&
-            vm->agent->hypervisor->look(hv, vm->uuid, &look, err) &&
-            (look.state != HV_ABSENT || lease_drop(vm->agent, vm->uuid, err)));
+    if (!agent_hv(vm->agent, &hv, err) ||
+        !vm->agent->hypervisor->look(hv, vm->uuid, &look, err)) {
+        return false;
+    }
+    if (!lease_holds(vm->agent, vm->uuid)) {
+        return clear_stray(vm, hv, look.state, err);
+    }
+    return look.state != HV_ABSENT || lease_drop(vm->agent, vm->uuid, err);
 }
 
 static bool keep_vm(struct vm *vm, struct err *err)
@@ -63,8 +90,12 @@ static bool keep_vm(struct vm *vm, struct err *err)
     if (lease_was_lost(vm->agent, vm->uuid)) {
         vm_forget(vm);
     }
-    if (!takeover_try(vm, &taken, err)) {
+    if (!move_keep(vm, err) || !takeover_try(vm, &taken, err)) {
         return false;
+    }
+    /* What was known of it is as old as its last host's turn. */
+    if (vm->config && !is_at_home(vm) && is_ours(vm)) {
+        vm_forget(vm);
     }
     if (!vm->config && !vm_open(vm, err)) {
         return false;

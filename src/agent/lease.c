@@ -24,6 +24,7 @@ static void leased_free(struct leased *leased)
 {
     json_decref(leased->record);
     json_decref(leased->seen);
+    json_decref(leased->to);
     free(leased);
 }
 
@@ -133,7 +134,10 @@ static char *note_path(const struct leases *leases, const char *uuid)
 bool lease_note(struct leases *leases, const struct leased *leased, struct err *err)
 {
     AUTO(drop_free) char *path = note_path(leases, leased->uuid);
-    AUTO(drop_free) char *text = text_make("%lld\n", (long long)leased->deadline);
+    AUTO(drop_free)
+    char *text = text_make("%lld\n%s%s%s", (long long)leased->deadline,
+                           json_string_or(leased->to, "host", ""), leased->to ? " " : "",
+                           json_string_or(leased->to, "address", ""));
 
     return (file_make_folder(leases->folder, 0700, err) &&
             file_write(path, text, strlen(text), 0600, err)) ||
@@ -174,6 +178,7 @@ void lease_lose(struct leases *leases, struct leased *leased, const char *why)
         leased->state = LEASE_LOST;
         leased->lost_notice = true;
         json_decref(TAKE(leased->record));
+        json_decref(TAKE(leased->to));
     }
 }
 
@@ -519,6 +524,7 @@ void lease_forget(struct agent *agent)
         leased->seen_at = agent->now();
         leased->lost_notice = false;
         json_decref(TAKE(leased->record));
+        json_decref(TAKE(leased->to));
     }
     pthread_mutex_unlock(&leases->table);
     pthread_mutex_unlock(&leases->io);

@@ -40,7 +40,8 @@ void leases_free(struct leases *leases);
 bool lease_start(struct agent *agent, struct err *err);
 void lease_stop(struct agent *agent);
 
-/* All of these but lease_holds, lease_check and lease_status are called under `work`. */
+/* All of these but lease_holds, lease_check, lease_is_given and lease_status are called under
+ * `work`. */
 
 /* This host's, and renewed from now on. What the last holder left to be fenced is not yet: see
  * takeover_fence. ERR_CLASH: another host holds it; ERR_AWAY. */
@@ -53,6 +54,19 @@ bool lease_remove(struct agent *agent, const char *uuid, struct err *err);
 json_t *lease_pending(struct agent *agent, const char *uuid);
 /* It was: so it is noted on the datastore. */
 bool lease_fenced(struct agent *agent, const char *uuid, struct err *err);
+
+/* Nothing of it runs here any more, and the VM stands still on `host`, whose turn it is from now
+ * on. Noted before it is done, so that it is done also by an agent that comes after. ERR_AWAY: not
+ * done yet, lease_give_again does it; ERR_CLASH: somebody took it over. */
+bool lease_give(struct agent *agent, const char *uuid, const char *host, const char *address,
+                struct err *err);
+/* What could not be given yet is given now. Nothing is: succeeds. */
+bool lease_give_again(struct agent *agent, const char *uuid, struct err *err);
+/* Whose turn it is, as the record says now; "": nobody's. */
+bool lease_holder(struct agent *agent, const char *uuid, char out[STORE_MAX_HOLDER],
+                  struct err *err);
+/* It is this host's turn, as it was seen last, and it has not taken it. */
+bool lease_is_given(struct agent *agent, const char *uuid);
 
 /* True until the moment the guard would pull the plug. */
 bool lease_holds(struct agent *agent, const char *uuid);

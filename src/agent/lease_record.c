@@ -205,6 +205,15 @@ void lease_record_fenced(json_t *record, int64_t at)
     }
 }
 
+json_t *lease_record_given(const json_t *record, const char *host, const char *address)
+{
+    json_t *copy = json_deep_copy(record);
+
+    json_object_set_new(copy, "holder", json_pack("{s:s, s:s}", "host", host, "address", address));
+    lease_record_count(copy);
+    return copy;
+}
+
 json_t *lease_record_dropped(const json_t *record)
 {
     json_t *copy = json_deep_copy(record);

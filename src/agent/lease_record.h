@@ -50,6 +50,8 @@ void lease_record_count(json_t *record);
 const json_t *lease_record_next(const json_t *record);
 /* It was. */
 void lease_record_fenced(json_t *record, int64_t at);
+/* The holder gives it to another host: its turn, and who is to be fenced is still to be. */
+json_t *lease_record_given(const json_t *record, const char *host, const char *address);
 /* The holder lets go: nothing of it runs. */
 json_t *lease_record_dropped(const json_t *record);
 

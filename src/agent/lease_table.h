@@ -24,6 +24,7 @@ struct leased {
     bool lost_notice; /* nobody asked lease_was_lost since */
     bool ever;        /* held at some time since the boot */
     bool known;       /* its VM is on the datastore */
+    json_t *to;       /* {"host","address"} whose it is to be, while held; or NULL */
     /* While lost and not out yet: when its plug is pulled again, and what was told last. */
     int64_t pull_at, pull_wait;
     struct err pull_failed;
@@ -65,8 +66,11 @@ bool lease_extend(struct leased *leased, int64_t asked);
 void lease_renew(struct leases *leases, struct leased *leased);
 void lease_lose(struct leases *leases, struct leased *leased, const char *why);
 /* The note under /run: by it an agent that was restarted knows what runs here under a lease. None
- * is taken without it; one that is not renewed says an earlier end, which is safe. */
+ * is taken without it; one that is not renewed says an earlier end, which is safe. A second line
+ * says whose it is to be, where it was to be given. */
 bool lease_note(struct leases *leases, const struct leased *leased, struct err *err);
 void lease_note_remove(struct leases *leases, const char *uuid);
+/* The second line, if there is one; a new reference, or NULL. */
+json_t *lease_note_to(const char *text);
 
 #endif

@@ -19,6 +19,8 @@
 #define PULL_SELDOM_MS 5000
 /* A lease that the datastore holds for taken, and nobody renews, for so many times its length. */
 #define STUCK 3
+/* A number, a host's name and its address. */
+#define MAX_NOTE 512
 /* For an agent that was away to learn whether its lease is still its own. */
 #define RETAKE_MS 8000
 
@@ -254,6 +256,7 @@ static bool look_one(struct leases *leases, struct leased *leased)
     struct store_lease lock = {.holder = ""};
     struct err err = {0};
     uint64_t version = 0;
+    bool given = false;
 
     bool seen =
         lease_link(leases, &err) &&
@@ -275,10 +278,14 @@ static bool look_one(struct leases *leases, struct leased *leased)
             leased->seen_version = version;
             json_decref(leased->seen);
             leased->seen = TAKE(record);
+            given = strcmp(lease_record_host(leased->seen), leases->host) == 0;
         }
         judge(leases, leased, &lock);
     }
     pthread_mutex_unlock(&leases->table);
+    if (given) {
+        wake_keeper(leases);
+    }
     return true;
 }
 
@@ -371,7 +378,7 @@ static void read_note(struct leases *leases, const char *uuid)
     AUTO(drop_free) char *text = NULL;
     struct err err = {0};
 
-    if (!uuid_valid(uuid) || !file_read(path, 32, &text, NULL, &err)) {
+    if (!uuid_valid(uuid) || !file_read(path, MAX_NOTE, &text, NULL, &err)) {
         return;
     }
     struct leased *leased = lease_entry(leases, uuid);
@@ -381,6 +388,7 @@ static void read_note(struct leases *leases, const char *uuid)
     leased->ever = true;
     leased->deadline = noted > soonest ? noted : soonest;
     leased->renewed_at = noted - 1000 * (int64_t)(LEASE_SECONDS - LEASE_MARGIN);
+    leased->to = lease_note_to(text);
 }
 
 static void read_notes(struct leases *leases)

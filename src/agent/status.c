@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "agent/lease.h"
+#include "agent/memory.h"
 #include "agent/notice.h"
 #include "agent/provider.h"
 #include "agent/rewrap.h"
@@ -276,6 +277,18 @@ static json_t *vms_json(struct agent *agent)
     return list;
 }
 
+/* {"total","available"} in MiB, or null. */
+static json_t *memory_json(void)
+{
+    struct memory memory;
+    struct err ignored = {0};
+
+    return memory_look(&memory, &ignored)
+               ? json_pack("{s:I, s:I}", "total", (json_int_t)memory.total, "available",
+                           (json_int_t)memory.available)
+               : json_null();
+}
+
 json_t *status_make(struct agent *agent)
 {
     AUTO(host_clear) struct host host = copy_host(agent);
@@ -290,6 +303,8 @@ json_t *status_make(struct agent *agent)
                                            host.cluster, "datacenter", host.datacenter)
                                : json_null());
     json_object_set_new(status, "member", json_boolean(host.member));
+    json_object_set_new(status, "maintenance", json_boolean(host.maintenance));
+    json_object_set_new(status, "memory", memory_json());
     json_object_set_new(status, "datastore", joined ? store_json(&host) : json_null());
     json_object_set_new(status, "provider", joined ? provider_json(agent, &host) : json_null());
     json_object_set_new(status, "recovery", joined ? notice_look(host.folder) : json_null());

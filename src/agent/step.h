@@ -61,6 +61,13 @@ bool step_vm_start(struct agent *agent, struct making *making, struct err *err);
 bool step_vm_stop(struct agent *agent, struct making *making, struct err *err);
 bool step_vm_copy(struct agent *agent, struct making *making, struct err *err);
 bool step_vm_remove(struct agent *agent, struct making *making, struct err *err);
+bool step_vm_offer(struct agent *agent, struct making *making, struct err *err);
+bool step_vm_expect(struct agent *agent, struct making *making, struct err *err);
+bool step_vm_send(struct agent *agent, struct making *making, struct err *err);
+bool step_vm_receive(struct agent *agent, struct making *making, struct err *err);
+bool step_vm_decline(struct agent *agent, struct making *making, struct err *err);
+bool step_host_maintenance(struct agent *agent, struct making *making, struct err *err);
+bool step_store_pause(struct agent *agent, struct making *making, struct err *err);
 bool step_disk_blank(struct agent *agent, struct making *making, struct err *err);
 bool step_disk_identity(struct agent *agent, struct making *making, struct err *err);
 

@@ -389,3 +389,50 @@ bool step_store_leave(struct agent *agent, struct making *making, struct err *er
     making->changed = true;
     return agent->backend->care->leave(&conf, host, address, making->progress, err);
 }
+
+static bool is_paused(struct agent *agent, const char *name)
+{
+    struct store_health health;
+    bool paused = false;
+    json_t *host;
+    size_t i;
+
+    look(agent, &health);
+    json_array_foreach(health.hosts, i, host)
+    {
+        paused = paused || (strcmp(json_string_or(host, "name", ""), name) == 0 &&
+                            json_is_true(json_object_get(host, "paused")));
+    }
+    store_health_clear(&health);
+    return paused;
+}
+
+bool step_store_pause(struct agent *agent, struct making *making, struct err *err)
+{
+    struct store_monitor monitors[STORE_MAX_MONITORS];
+    const char *host;
+    bool on = false;
+
+    if (!json_get_string(making->params, "host", 255, &host, err) ||
+        !json_get_bool(making->params, "on", &on, err) || !find_backend(agent, err)) {
+        return false;
+    }
+    const struct store_conf conf = host_store_conf(&agent->host, monitors);
+
+    making->changed = is_paused(agent, host) != on;
+    return agent->backend->care->pause(&conf, host, on, err);
+}
+
+bool step_host_maintenance(struct agent *agent, struct making *making, struct err *err)
+{
+    bool on = false;
+
+    if (!json_get_bool(making->params, "on", &on, err)) {
+        return false;
+    }
+    making->changed = agent->host.maintenance != on;
+    pthread_mutex_lock(&agent->state);
+    agent->host.maintenance = on;
+    pthread_mutex_unlock(&agent->state);
+    return agent_save(agent, err);
+}

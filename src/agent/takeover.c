@@ -90,7 +90,7 @@ bool takeover_try(struct vm *vm, bool *out_taken, struct err *err)
     bool started = false;
 
     *out_taken = false;
-    if (!lease_is_ripe(agent, vm->uuid, stuck)) {
+    if (agent->host.maintenance || !lease_is_ripe(agent, vm->uuid, stuck)) {
         return true;
     }
     /* What was known of it is as old as its last holder's life. */

@@ -65,6 +65,9 @@ void vm_forget(struct vm *vm);
 /* Every disk's header is held against the policy and the VM's key, the files are put in place, the
  * domain is started and its files are watched. Running already: nothing. */
 bool vm_start(struct vm *vm, bool *out_started, struct err *err);
+/* It is this host's turn to have the VM, or nobody's: else ERR_CLASH, and what is here of it
+ * (`*state`) is destroyed first. An agent before us that was about to give it away: that is done. */
+bool vm_turn(struct vm *vm, struct hv *hv, enum hv_state *state, struct err *err);
 /* Off, its files stored; the configuration says that it shall stay off. */
 bool vm_stop(struct vm *vm, bool *out_stopped, struct err *err);
 /* Off, its images, its home and its key gone. */
@@ -73,6 +76,9 @@ bool vm_remove(struct vm *vm, const struct progress *progress, struct err *err);
 bool vm_save(struct vm *vm, struct err *err);
 /* Changes that could not be stored are stored now, as they are now. */
 bool vm_save_again(struct vm *vm, struct err *err);
+/* The same whether they changed or not, and no change is stored any more until vm_start: the VM is
+ * about to go to another host. */
+bool vm_keep_still(struct vm *vm, struct err *err);
 /* Changes a part of the configuration, which status may be reading. Takes `value`. */
 void vm_note(struct vm *vm, json_t *part, const char *name, json_t *value);
 /* 64 hexadecimal digits: what encrypts the vTPM's state. From the VM key, or, once that key was

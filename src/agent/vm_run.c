@@ -8,114 +8,10 @@
 #include "agent/home.h"
 #include "agent/lease.h"
 #include "agent/takeover.h"
-#include "agent/vm.h"
-#include "base/hkdf.h"
+#include "agent/vm_domain.h"
 
 /* The guest gets this long to shut down; systemd in the manager needs a few seconds. */
 #define STOP_SECONDS 60u
-
-/* All that one start needs; the strings and keys that it owns are freed at its end. */
-struct start {
-    struct domain domain;
-    struct hv_keys keys;
-    struct store_attachment attachments[DOMAIN_MAX_DISKS];
-    struct secret *owned[DOMAIN_MAX_DISKS + 1];
-    char *bridge;
-};
-
-static void drop_start(struct start *start)
-{
-    for (size_t i = 0; i < DOMAIN_MAX_DISKS; i++) {
-        store_attachment_clear(&start->attachments[i]);
-        secret_free(start->owned[i]);
-    }
-    secret_free(start->owned[DOMAIN_MAX_DISKS]);
-}
-
-bool vm_tpm(const struct vm *vm, struct secret **out, struct err *err)
-{
-    AUTO(drop_secret) struct secret *raw = NULL;
-
-    if (vm->tpm) {
-        return secret_copy(vm->tpm, out, err);
-    }
-    return hkdf_derive(vm->key, SPAN_NONE, span_text("tpm"), 32, &raw, err) &&
-           secret_to_hex(raw, out, err);
-}
-
-static bool add_disk(struct vm *vm, struct store *store, json_t *disk, size_t i,
-                     struct start *start, struct err *err)
-{
-    const char *name = json_string_or(disk, "name", "");
-    AUTO(drop_free) char *image = disk_image_name(vm, disk);
-    struct store_attachment *attachment = &start->attachments[i];
-
-    if (!json_is_true(json_object_get(disk, "poured"))) {
-        return err_set(err, ERR_ABSENT, "disk '%s' is not poured yet", name);
-    }
-    if (!disk_check(vm, disk, err) ||
-        !vm->agent->backend->images->attachment(store, image, attachment, err) ||
-        !header_passphrase(vm->key, json_string_or(disk, "uuid", ""), &start->owned[i], err)) {
-        return err_add(err, "disk '%s'", name);
-    }
-    start->keys.disks[i] = start->owned[i];
-    start->domain.disks[i] = (struct domain_disk){
-        .name = name, .source = attachment->source, .read_only = strcmp(name, "identity") == 0};
-    return true;
-}
-
-static bool add_disks(struct vm *vm, struct start *start, struct err *err)
-{
-    const json_t *disks = json_object_get(vm->config, "disks");
-    struct store *store = NULL;
-
-    start->domain.disk_count = json_array_size(disks);
-    if (start->domain.disk_count == 0 || start->domain.disk_count > DOMAIN_MAX_DISKS) {
-        return err_set(err, ERR_INPUT, "a VM has 1 to %d disks", DOMAIN_MAX_DISKS);
-    }
-    if (!agent_store(vm->agent, &store, err)) {
-        return false;
-    }
-    for (size_t i = 0; i < start->domain.disk_count; i++) {
-        if (!add_disk(vm, store, json_array_get(disks, i), i, start, err)) {
-            return false;
-        }
-    }
-    const struct store_attachment *first = &start->attachments[0];
-
-    start->domain.storage =
-        (struct domain_storage){first->protocol, first->user, first->conf, first->hosts};
-    start->keys.storage = first->key;
-    return true;
-}
-
-static bool prepare(struct vm *vm, struct start *start, struct err *err)
-{
-    const json_t *network = json_object_get(vm->config, "network");
-    const char *bridge, *name, *accel;
-    int64_t cpus, memory;
-
-    if (!json_get_string(vm->config, "name", DOMAIN_MAX_NAME, &name, err) ||
-        !json_get_string(vm->config, "accel", 8, &accel, err) ||
-        !json_get_integer(vm->config, "cpus", 1, DOMAIN_MAX_CPUS, &cpus, err) ||
-        !json_get_integer(vm->config, "memory", DOMAIN_MIN_MEMORY, DOMAIN_MAX_MEMORY, &memory,
-                          err) ||
-        !json_get_string(network, "bridge", 15, &bridge, err)) {
-        return err_add(err, "the configuration");
-    }
-    start->domain = (struct domain){.uuid = vm->uuid,
-                                    .name = name,
-                                    .kvm = strcmp(accel, "kvm") == 0,
-                                    .cpus = (unsigned)cpus,
-                                    .memory = (unsigned)memory,
-                                    .bridge = bridge,
-                                    .started = time(NULL)};
-    if (!vm_tpm(vm, &start->owned[DOMAIN_MAX_DISKS], err)) {
-        return false;
-    }
-    start->keys.tpm = start->owned[DOMAIN_MAX_DISKS];
-    return add_disks(vm, start, err);
-}
 
 /* The files as they are now go into the home. One lock around both: an older look at them never
  * follows a newer one. `*out_any` false: there are none. */
@@ -146,6 +42,14 @@ bool vm_save_again(struct vm *vm, struct err *err)
     bool any;
 
     return !vm->unsaved || (save_files(vm, &any, err) && (any || vm_save(vm, err)));
+}
+
+bool vm_keep_still(struct vm *vm, struct err *err)
+{
+    bool any;
+
+    files_watch_stop(TAKE(vm->watch));
+    return save_files(vm, &any, err);
 }
 
 /* From the watch's thread: vTPM state or firmware variables changed. */
@@ -214,7 +118,7 @@ static bool fence_dead(struct vm *vm, struct err *err)
  * folders that files_put replaces. A paused one goes on with the files that it has. */
 static bool start_now(struct vm *vm, struct hv *hv, enum hv_state state, struct err *err)
 {
-    AUTO(drop_start) struct start start = {0};
+    AUTO(vm_domain_clear) struct vm_domain start = {0};
     bool off = state != HV_PAUSED;
 
     if (!off && !copy_settle(vm, hv, &off, err)) {
@@ -223,7 +127,7 @@ static bool start_now(struct vm *vm, struct hv *hv, enum hv_state state, struct 
     if (off && vm->watch && !keep_files(vm, err)) {
         return false;
     }
-    return prepare(vm, &start, err) &&
+    return vm_domain_make(vm, &start, err) &&
            (!off || (fence_dead(vm, err) && files_put(vm->uuid, vm->files, err))) &&
            vm->agent->hypervisor->start(hv, &start.domain, &start.keys, err);
 }
@@ -246,16 +150,64 @@ static bool start_leased(struct vm *vm, struct hv *hv, enum hv_state state, stru
     return false;
 }
 
-/* What runs here without a lease that can be ours is another's. */
-static bool lease_or_destroy(struct vm *vm, struct hv *hv, enum hv_state state, struct err *err)
+/* What is here though it is another's turn: it ran here before that one took it over, or it came
+ * here and was never given. Nothing of it is kept. */
+static bool discard(struct vm *vm, struct hv *hv, enum hv_state *state, struct err *err)
+{
+    if (*state == HV_ABSENT) {
+        return true;
+    }
+    files_watch_stop(TAKE(vm->watch));
+    if (!vm->agent->hypervisor->destroy(hv, vm->uuid, err) || !files_clear(vm->uuid, err)) {
+        return false;
+    }
+    log_say(LOG_WARNING, "VM %s was here though it is another host's turn: it is destroyed",
+            vm->uuid);
+    *state = HV_ABSENT;
+    return true;
+}
+
+bool vm_turn(struct vm *vm, struct hv *hv, enum hv_state *state, struct err *err)
+{
+    char holder[STORE_MAX_HOLDER], stuck[STORE_MAX_HOLDER];
+    struct agent *agent = vm->agent;
+
+    if (!lease_give_again(agent, vm->uuid, err)) {
+        return false;
+    }
+    if (lease_holds(agent, vm->uuid)) {
+        return true;
+    }
+    if (!lease_holder(agent, vm->uuid, holder, err)) {
+        return false;
+    }
+    if (strcmp(holder, agent->host.name) == 0) {
+        return true;
+    }
+    if (!discard(vm, hv, state, err)) {
+        return false;
+    }
+    if (agent->host.maintenance) {
+        err_set(err, ERR_CLASH, "host '%s' is in maintenance", agent->host.name);
+        return err_mend(err, "quoin host maintenance %s off", agent->host.name);
+    }
+    return !holder[0] || lease_is_ripe(agent, vm->uuid, stuck) ||
+           err_set(err, ERR_CLASH, "host '%s' has it", holder);
+}
+
+/* What runs here without a lease that can be ours is another's. What stands still came from another
+ * host, whose lock ends soon: the record said that it is ours. */
+static bool lease_or_destroy(struct vm *vm, struct hv *hv, enum hv_state *state, struct err *err)
 {
     struct err failed = {0};
 
+    if (!vm_turn(vm, hv, state, err)) {
+        return false;
+    }
     if (lease_take(vm->agent, vm->uuid, err)) {
         return takeover_fence(vm, err);
     }
-    if (err->kind == ERR_CLASH && state != HV_ABSENT &&
-        !vm->agent->hypervisor->destroy(hv, vm->uuid, &failed)) {
+    if (err->kind == ERR_CLASH && *state != HV_PAUSED && !discard(vm, hv, state, &failed)) {
         *err = failed;
     }
     return false;
@@ -270,10 +222,10 @@ static bool start_when_off(struct vm *vm, bool *out_started, struct err *err)
     if (!agent_hv(vm->agent, &hv, err) || !hypervisor->look(hv, vm->uuid, &look, err)) {
         return false;
     }
-    *out_started = look.state != HV_RUNNING;
-    if (!lease_or_destroy(vm, hv, look.state, err)) {
+    if (!lease_or_destroy(vm, hv, &look.state, err)) {
         return false;
     }
+    *out_started = look.state != HV_RUNNING;
     if (look.state == HV_CRASHED && !hypervisor->destroy(hv, vm->uuid, err)) {
         return false;
     }
@@ -297,7 +249,7 @@ bool vm_stop(struct vm *vm, bool *out_stopped, struct err *err)
 
     if (!vm_open(vm, err) || !agent_hv(vm->agent, &hv, err) ||
         !vm->agent->hypervisor->look(hv, vm->uuid, &look, err) ||
-        !lease_or_destroy(vm, hv, look.state, err) || !want(vm, "off", err) ||
+        !lease_or_destroy(vm, hv, &look.state, err) || !want(vm, "off", err) ||
         !vm->agent->hypervisor->stop(hv, vm->uuid, STOP_SECONDS, err) || !keep_files(vm, err) ||
         !lease_drop(vm->agent, vm->uuid, err)) {
         return err_add(err, "stop VM '%s'", vm->uuid);

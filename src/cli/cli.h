@@ -65,6 +65,7 @@ bool verb_host_list(struct cli *cli, struct err *err);
 bool verb_host_add(struct cli *cli, struct err *err);
 bool verb_host_remove(struct cli *cli, struct err *err);
 bool verb_host_replace(struct cli *cli, struct err *err);
+bool verb_host_maintenance(struct cli *cli, struct err *err);
 bool verb_key_list(struct cli *cli, struct err *err);
 /* What `key rotate --deep` does. */
 bool verb_key_deep(struct cli *cli, struct err *err);

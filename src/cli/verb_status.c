@@ -74,6 +74,8 @@ static void add_host(struct gathered *out, const struct blueprint_host *host, js
                                     host->address, "state", json_string_or(entry, "state", ""),
                                     "waiting", json_string_or(status, "waiting", NULL), "why",
                                     json_string_or(entry, "trouble", NULL)));
+    json_object_set_new(json_array_get(out->hosts, json_array_size(out->hosts) - 1), "maintenance",
+                        json_boolean(json_is_true(json_object_get(status, "maintenance"))));
     json_array_append_new(out->all, entry);
     if (!out->first && json_is_object(status)) {
         out->first = status;
@@ -231,6 +233,11 @@ static void print_recovery(const json_t *recovery)
     }
 }
 
+static const char *maintenance_word(const json_t *host)
+{
+    return json_is_true(json_object_get(host, "maintenance")) ? ", in maintenance" : "";
+}
+
 static void print_status(const json_t *status)
 {
     const json_t *manager = json_object_get(status, "manager");
@@ -253,8 +260,9 @@ static void print_status(const json_t *status)
     print_recovery(json_object_get(status, "recovery"));
     json_array_foreach(json_object_get(status, "hosts"), i, host)
     {
-        printf("Host        %-12s %-16s %s%s%s\n", json_string_or(host, "name", ""),
+        printf("Host        %-12s %-16s %s%s%s%s\n", json_string_or(host, "name", ""),
                json_string_or(host, "address", ""), json_string_or(host, "state", ""),
+               maintenance_word(host),
                json_object_get(host, "waiting") || json_object_get(host, "why") ? ": " : "",
                json_string_or(host, "waiting", json_string_or(host, "why", "")));
     }
@@ -320,8 +328,9 @@ bool verb_host_list(struct cli *cli, struct err *err)
     }
     json_array_foreach(gathered.hosts, i, host)
     {
-        printf("%-16s %-20s %s\n", json_string_or(host, "name", ""),
-               json_string_or(host, "address", ""), json_string_or(host, "state", ""));
+        printf("%-16s %-20s %s%s\n", json_string_or(host, "name", ""),
+               json_string_or(host, "address", ""), json_string_or(host, "state", ""),
+               maintenance_word(host));
     }
     return true;
 }

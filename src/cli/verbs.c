@@ -23,6 +23,8 @@ const struct verb verbs[] = {
      verb_host_remove},
     {"host replace", "BLUEPRINT HOST", "Take one out, another in its place",
      "with,yes,plan,dry-run", 2, 2, verb_host_replace},
+    {"host maintenance", "HOST on|off", "Move its VMs away, so that it may go off", "dry-run", 2, 2,
+     verb_host_maintenance},
     {"key list", "", "The key provider, its KEK and what it protects", NULL, 0, 0, verb_key_list},
     {"key csr", "BLUEPRINT", "Write each host's certificate request to the KMS", "file", 1, 1,
      verb_key_csr},

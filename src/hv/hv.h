@@ -86,34 +86,42 @@ struct hv_copies {
     bool (*clear)(struct hv *hv, const char *uuid, struct err *err);
 };
 
+/* What one host shows the other while a VM goes over, and whom it trusts: a CA made for this one
+ * move, so that nobody else's certificate gets near. The key lies in a folder in memory for as long
+ * as that takes. */
+struct hv_pass {
+    const char *ca, *certificate; /* PEM */
+    const struct secret *key;     /* PEM */
+};
+
 /* Another host, as a VM is sent to it. */
 struct hv_peer {
-    const char *address; /* IPv4, IPv6 or a name that its certificate bears */
-    /* In memory: ca-cert.pem, server-cert.pem, server-key.pem, client-cert.pem, client-key.pem for
-     * QEMU, cacert.pem, clientcert.pem, clientkey.pem for libvirt. */
-    const char *certificates;
+    const char *address; /* IPv4, IPv6 or a name, that its certificate bears */
+    const char *socket;  /* leads to its hypervisor's daemon, by a way that is nobody else's */
 };
 
 /*
  * A running VM goes to another host, its disks shared, with its memory, its vTPM's state and its
- * firmware variables; all of that by TLS between the two hosts' certificates, never in clear.
+ * firmware variables; all of that by TLS, never in clear.
  *
- *   there: files_put (nothing), expect ─► here: send ─► there: files_watch_start, forget
+ *   there: files_put (nothing), expect ─► here: send ─► there: start, files_watch_start, forget
  *
- * Until `send` succeeds it runs here and only here; afterwards there and only there.
+ * What comes there stands still until `start`, whatever happens to either side or between them:
+ * so as long as nobody starts it, the one here is the VM, and may go on.
  */
 struct hv_moves {
-    /* This host has what its hypervisor asks for when the VM comes: the keys. Twice is safe.
-     * ERR_INPUT, ERR_SYSTEM as `start`; ERR_CLASH: it runs here. */
+    /* This host has what its hypervisor asks for when the VM comes: the keys, and the pass. Twice
+     * is safe. ERR_INPUT, ERR_SYSTEM as `start`; ERR_CLASH: it is here. */
     bool (*expect)(struct hv *hv, const struct domain *domain, const struct hv_keys *keys,
-                   struct err *err);
-    /* The keys are forgotten again, whether it came or not. */
+                   const struct hv_pass *pass, struct err *err);
+    /* Keys and pass are forgotten again, whether it came or not; also what send needed. */
     bool (*forget)(struct hv *hv, const char *uuid, struct err *err);
     /* `domain` is what it is there: its disks are the images that it has now, which the VM's own
-     * description may not say (hv_copies). Gone from here when it returns true. ERR_ABSENT: it does
-     * not run here; ERR_AWAY: the peer's hypervisor does not answer. */
+     * description may not say (hv_copies). True: gone from here, all that it wrote is on the
+     * datastore, and it stands still there. False: it may stand still here, and `start` lets it go
+     * on. ERR_ABSENT: it does not run here; ERR_AWAY: the peer's hypervisor does not answer. */
     bool (*send)(struct hv *hv, const struct domain *domain, const struct hv_peer *peer,
-                 struct err *err);
+                 const struct hv_pass *pass, const struct progress *progress, struct err *err);
 };
 
 struct hypervisor {

@@ -213,11 +213,16 @@ static bool libvirt_list(struct hv *hv, json_t **out, struct err *err)
     return listed;
 }
 
-bool libvirt_check_host(struct err *err)
+bool libvirt_in_memory(const char *folder)
 {
     struct statfs is;
 
-    if (statfs(KEYS_FOLDER, &is) == 0 && (is.f_type == TMPFS_MAGIC || is.f_type == RAMFS_MAGIC)) {
+    return statfs(folder, &is) == 0 && (is.f_type == TMPFS_MAGIC || is.f_type == RAMFS_MAGIC);
+}
+
+bool libvirt_check_host(struct err *err)
+{
+    if (libvirt_in_memory(KEYS_FOLDER)) {
         return true;
     }
     err_set(err, ERR_SYSTEM, "%s is not in memory: libvirt would write keys to a disk",

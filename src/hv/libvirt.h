@@ -52,5 +52,7 @@ extern const struct hv_copies libvirt_copies;
 extern const struct hv_moves libvirt_moves;
 /* libvirt.c: libvirt's folder of keys lies in memory. ERR_SYSTEM, with a remedy. */
 bool libvirt_check_host(struct err *err);
+/* What is written to the folder comes to lie on no disk. */
+bool libvirt_in_memory(const char *folder);
 
 #endif

@@ -16,15 +16,11 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "base/secret_open.h"
 #include "base/text.h"
+#include "wire/tls.h"
 
 /* RFC 1035: 253 characters, brackets, colon, port. */
 #define MAX_SERVER 280u
-/* OpenSSL: at least 112 bits, so RSA 2048 and SHA-256. */
-#define SECURITY_LEVEL 2
-/* A chain of ours longer than this is none. */
-#define MAX_CHAIN 8
 
 struct stream {
     int fd;
@@ -41,7 +37,6 @@ struct address {
 DROP(addresses, struct addrinfo *, freeaddrinfo);
 DROP(bio, BIO *, BIO_free);
 DROP(certificate, X509 *, X509_free);
-DROP(private_key, EVP_PKEY *, EVP_PKEY_free);
 
 /* --- time ------------------------------------------------------------------------------------ */
 
@@ -198,72 +193,6 @@ static bool connect_any(const struct address *address, long long deadline, const
 /* --- who we are and whom we trust --------------------------------------------------------------
  */
 
-static BIO *bio_of(const char *pem)
-{
-    return BIO_new_mem_buf(pem, (int)strnlen(pem, STREAM_MAX_PEM));
-}
-
-static bool trust(SSL_CTX *context, const char *pem, struct err *err)
-{
-    AUTO(drop_bio) BIO *bio = bio_of(pem ? pem : "");
-    X509_STORE *store = SSL_CTX_get_cert_store(context);
-    int count = 0;
-
-    for (;;) {
-        AUTO(drop_certificate) X509 *certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
-
-        if (!certificate || X509_STORE_add_cert(store, certificate) != 1) {
-            break;
-        }
-        count++;
-    }
-    ERR_clear_error();
-    return count > 0 ||
-           err_set(err, ERR_INPUT, "the CA of the key server is no certificate in PEM");
-}
-
-static bool present_chain(SSL_CTX *context, const char *pem, struct err *err)
-{
-    AUTO(drop_bio) BIO *bio = bio_of(pem ? pem : "");
-    AUTO(drop_certificate) X509 *own = PEM_read_bio_X509(bio, NULL, NULL, NULL);
-    X509 *next;
-
-    if (!own || SSL_CTX_use_certificate(context, own) != 1) {
-        ERR_clear_error();
-        return err_set(err, ERR_INPUT, "the client certificate is none in PEM");
-    }
-    for (int i = 0; i < MAX_CHAIN && (next = PEM_read_bio_X509(bio, NULL, NULL, NULL)); i++) {
-        if (SSL_CTX_add_extra_chain_cert(context, next) != 1) {
-            X509_free(next);
-        }
-    }
-    ERR_clear_error();
-    return true;
-}
-
-/* No question at a terminal: a key under a password is refused. */
-static int no_password(char *buffer, int size, int writing, void *context)
-{
-    (void)buffer;
-    (void)size;
-    (void)writing;
-    (void)context;
-    return -1;
-}
-
-static bool present_key(SSL_CTX *context, const struct secret *pem, struct err *err)
-{
-    AUTO(drop_bio) BIO *bio = pem ? BIO_new_mem_buf(secret_look(pem), (int)secret_size(pem)) : NULL;
-    AUTO(drop_private_key)
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL;
-    bool good = key && SSL_CTX_use_PrivateKey(context, key) == 1;
-
-    ERR_clear_error();
-    return good || err_set(err, ERR_INPUT,
-                           "the client's private key is none in PEM, is under a password, or does "
-                           "not belong to its certificate");
-}
-
 static int note_question(SSL *ssl, void *stream)
 {
     (void)ssl;
@@ -279,26 +208,8 @@ static bool context_make(const struct stream_conf *conf, struct stream *stream, 
         return err_set(err, ERR_SYSTEM, "OpenSSL has no TLS");
     }
     SSL_CTX_set_cert_cb(context, note_question, stream);
-    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-    SSL_CTX_set_security_level(context, SECURITY_LEVEL);
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_mode(context, SSL_MODE_AUTO_RETRY);
-    return trust(context, conf->ca, err) && present_chain(context, conf->certificate, err) &&
-           present_key(context, conf->private_key, err);
-}
-
-/* The name that was dialled, in subjectAltName only. */
-static bool expect_name(SSL *ssl, const char *host)
-{
-    X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
-
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
-                                               X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_SERVER);
-    return X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1 ||
-           (X509_VERIFY_PARAM_set1_host(param, host, 0) == 1 &&
-            SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-                     (void *)(uintptr_t)host) == 1);
+    return tls_set(context, conf->ca, conf->certificate, conf->private_key, err);
 }
 
 /* --- what went wrong ---------------------------------------------------------------------------
@@ -416,7 +327,7 @@ static bool shake_hands(struct stream *stream, const char *host, long long deadl
 
     stream->ssl = SSL_new(stream->context);
     if (!stream->ssl || SSL_set_fd(stream->ssl, stream->fd) != 1 ||
-        !expect_name(stream->ssl, host)) {
+        !tls_expect_name(stream->ssl, host)) {
         return err_set(err, ERR_SYSTEM, "%s: OpenSSL has no TLS", doing);
     }
     ERR_clear_error();
@@ -518,7 +429,7 @@ long long stream_peer_expires(const struct stream *stream)
 
 bool stream_pem_expires(const char *pem, long long *out, struct err *err)
 {
-    AUTO(drop_bio) BIO *bio = bio_of(pem);
+    AUTO(drop_bio) BIO *bio = BIO_new_mem_buf(pem, (int)strnlen(pem, STREAM_MAX_PEM));
     AUTO(drop_certificate) X509 *certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
 
     ERR_clear_error();

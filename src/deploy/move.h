@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One running VM to another host, by the agents of both (docs/protocol.md, "A VM moves"): both are
+ * asked side by side, one to send it, the other to have it go on. Broken off anywhere, it runs on
+ * where it was or goes on there, and the same call finishes it.
+ */
+#ifndef QUOIN_DEPLOY_MOVE_H
+#define QUOIN_DEPLOY_MOVE_H
+
+#include "deploy/deploy.h"
+
+/* `vm` is a host's word of it: {"id","name",…}. `*out_result`: {"vm","name","from","to","took_ms"},
+ * a new reference. ERR_AWAY: an agent did not answer; ERR_CLASH: the host there does not take it.
+ */
+bool move_vm(struct deploy *deploy, const json_t *vm, struct remote *from, struct remote *to,
+             json_t **out_result, struct err *err);
+
+#endif
