@@ -73,8 +73,7 @@ static bool keep_off(struct vm *vm, struct err *err)
         return false;
     }
     vm_close(vm);
-    if (!agent_hv(vm->agent, &hv, err) ||
-        !vm->agent->hypervisor->look(hv, vm->uuid, &look, err)) {
+    if (!agent_hv(vm->agent, &hv, err) || !vm->agent->hypervisor->look(hv, vm->uuid, &look, err)) {
         return false;
     }
     if (!lease_holds(vm->agent, vm->uuid)) {

@@ -128,9 +128,8 @@ bool lease_holder(struct agent *agent, const char *uuid, char out[STORE_MAX_HOLD
     uint64_t version = 0;
 
     pthread_mutex_lock(&leases->io);
-    bool read =
-        lease_link(leases, err) &&
-        lease_record_read(leases->backend, leases->store, uuid, &record, &version, err);
+    bool read = lease_link(leases, err) &&
+                lease_record_read(leases->backend, leases->store, uuid, &record, &version, err);
     pthread_mutex_unlock(&leases->io);
     (void)snprintf(out, STORE_MAX_HOLDER, "%s", lease_record_host(record));
     return read || err_add(err, "ask for the lease of VM '%s'", uuid);

@@ -324,8 +324,14 @@ static bool send_over(struct vm *vm, struct hv *hv, const struct sending *sendin
     const struct hv_peer peer = {sending->address, path};
     const struct hv_pass pass = {sending->ca, sending->certificate, move->key};
 
-    return vm_domain_make(vm, &told, err) && tunnel_reach(&conf, &tunnel, err) &&
-           vm->agent->hypervisor->moves->send(hv, &told.domain, &peer, &pass, progress, err);
+    struct hv_look now = {0};
+
+    if (!vm_domain_make(vm, &told, err) || !look(vm, &hv, &now, err) ||
+        !tunnel_reach(&conf, &tunnel, err)) {
+        return false;
+    }
+    told.domain.started = now.since; /* it is not started anew */
+    return vm->agent->hypervisor->moves->send(hv, &told.domain, &peer, &pass, progress, err);
 }
 
 /* It did not go: it goes on here. */
@@ -370,8 +376,8 @@ static bool send_vm(struct vm *vm, const struct sending *sending, struct making 
         return false;
     }
     log_say(LOG_NOTICE, "VM '%s' moved to host '%s' in %lld ms, its lease given %lld ms after",
-            json_string_or(vm->config, "name", vm->uuid), sending->host,
-            (long long)(gone - began), (long long)(agent->now() - gone));
+            json_string_or(vm->config, "name", vm->uuid), sending->host, (long long)(gone - began),
+            (long long)(agent->now() - gone));
     vm_forget(vm);
     making->changed = true;
     making->result = json_pack("{s:s, s:I}", "host", sending->host, "took_ms",

@@ -66,7 +66,8 @@ void vm_forget(struct vm *vm);
  * domain is started and its files are watched. Running already: nothing. */
 bool vm_start(struct vm *vm, bool *out_started, struct err *err);
 /* It is this host's turn to have the VM, or nobody's: else ERR_CLASH, and what is here of it
- * (`*state`) is destroyed first. An agent before us that was about to give it away: that is done. */
+ * (`*state`) is destroyed first. An agent before us that was about to give it away: that is done.
+ */
 bool vm_turn(struct vm *vm, struct hv *hv, enum hv_state *state, struct err *err);
 /* Off, its files stored; the configuration says that it shall stay off. */
 bool vm_stop(struct vm *vm, bool *out_stopped, struct err *err);

@@ -88,12 +88,12 @@ bool vm_domain_make(struct vm *vm, struct vm_domain *out, struct err *err)
         return err_add(err, "the configuration");
     }
     out->domain = (struct domain){.uuid = vm->uuid,
-                                    .name = name,
-                                    .kvm = strcmp(accel, "kvm") == 0,
-                                    .cpus = (unsigned)cpus,
-                                    .memory = (unsigned)memory,
-                                    .bridge = bridge,
-                                    .started = time(NULL)};
+                                  .name = name,
+                                  .kvm = strcmp(accel, "kvm") == 0,
+                                  .cpus = (unsigned)cpus,
+                                  .memory = (unsigned)memory,
+                                  .bridge = bridge,
+                                  .started = time(NULL)};
     if (!vm_tpm(vm, &out->owned[DOMAIN_MAX_DISKS], err)) {
         return false;
     }

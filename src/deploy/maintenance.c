@@ -172,6 +172,28 @@ static bool is_reached(const struct maintenance *maintenance, struct err *err)
            err_set(err, ERR_CLASH, "host '%s' is no member of the cluster", maintenance->name);
 }
 
+/* Two hosts off at once may be one too many, and what is in maintenance may be off at any time. */
+static bool is_alone(const struct maintenance *maintenance, struct err *err)
+{
+    json_t *status, *host;
+    size_t i, n;
+
+    json_array_foreach(maintenance->statuses, i, status)
+    {
+        json_array_foreach(json_object_get(json_object_get(status, "datastore"), "hosts"), n, host)
+        {
+            const char *name = json_string_or(host, "name", "");
+
+            if (strcmp(name, maintenance->name) != 0 &&
+                json_is_true(json_object_get(host, "paused"))) {
+                err_set(err, ERR_CLASH, "host '%s' is in maintenance already, one at a time", name);
+                return err_mend(err, "quoin host maintenance %s off", name);
+            }
+        }
+    }
+    return true;
+}
+
 /* Where each VM that is there goes, before anything is changed. `moves` and `to` fit each other. */
 static bool choose(struct maintenance *maintenance, json_t *vms, size_t *to, struct err *err)
 {
@@ -204,11 +226,11 @@ static void intend(struct maintenance *maintenance, const json_t *vms, const siz
 
     json_array_foreach((json_t *)(uintptr_t)vms, i, vm)
     {
-        json_array_append_new(
-            maintenance->moves,
-            json_pack("{s:O?, s:O?, s:s, s:s}", "vm", json_object_get(vm, "id"), "name",
-                      json_object_get(vm, "name"), "from", maintenance->name, "to",
-                      maintenance->deploy->blueprint->hosts[to[i]].name));
+        json_array_append_new(maintenance->moves,
+                              json_pack("{s:O?, s:O?, s:s, s:s}", "vm", json_object_get(vm, "id"),
+                                        "name", json_object_get(vm, "name"), "from",
+                                        maintenance->name, "to",
+                                        maintenance->deploy->blueprint->hosts[to[i]].name));
     }
 }
 
@@ -301,7 +323,8 @@ bool maintenance_on(struct deploy *deploy, size_t host, bool dry, json_t **out_r
     AUTO(drop_json) json_t *vms = json_array();
 
     report_phase(deploy->report, "check", 1, MAINTENANCE_PHASES);
-    if (!is_reached(&maintenance, err) || !choose(&maintenance, vms, to, err)) {
+    if (!is_reached(&maintenance, err) || !is_alone(&maintenance, err) ||
+        !choose(&maintenance, vms, to, err)) {
         return false;
     }
     if (dry) {

@@ -6,8 +6,9 @@
  *   on:   store.pause ─► host.maintenance ─► each VM moves (deploy/move.h)
  *   off:  host.maintenance ─► store.pause ─► all data has its copies again
  *
- * `on` refuses before it changes anything where data or the quorum would be lost without the host,
- * or no other host can take its VMs. Interrupted anywhere, the same call goes on.
+ * `on` refuses before it changes anything where another host is in maintenance, or data or the
+ * quorum would be lost without the host, or no other host can take its VMs. Interrupted anywhere,
+ * the same call goes on.
  */
 #ifndef QUOIN_DEPLOY_MAINTENANCE_H
 #define QUOIN_DEPLOY_MAINTENANCE_H
@@ -26,8 +27,8 @@ bool maintenance_off(struct deploy *deploy, size_t host, bool dry, json_t **out_
                      struct err *err);
 
 /* Where a VM of `from` goes: the host with the most memory left, of those in `statuses` (one a
- * host; {"host"} alone: it does not answer) that can take it; `promised`: MiB that moves before this one take
- * of each. ERR_CLASH: none, and why not each. Pure. */
+ * host; {"host"} alone: it does not answer) that can take it; `promised`: MiB that moves before
+ * this one take of each. ERR_CLASH: none, and why not each. Pure. */
 bool maintenance_target(const json_t *statuses, size_t from, const json_t *vm,
                         const long long *promised, size_t *out, struct err *err);
 

@@ -183,8 +183,8 @@ bool move_vm(struct deploy *deploy, const json_t *vm, struct remote *from, struc
         err_add(err, "move VM '%s' to host '%s'", moving.name, to->host->name);
         return err_mend(err, "run the same command again: it goes on where this one ended");
     }
-    *out_result = json_pack("{s:s, s:s, s:s, s:s, s:I}", "vm", moving.id, "name", moving.name,
-                            "from", from->host->name, "to", to->host->name, "took_ms",
-                            (json_int_t)moving.took_ms);
+    *out_result =
+        json_pack("{s:s, s:s, s:s, s:s, s:I}", "vm", moving.id, "name", moving.name, "from",
+                  from->host->name, "to", to->host->name, "took_ms", (json_int_t)moving.took_ms);
     return true;
 }

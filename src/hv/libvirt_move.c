@@ -90,7 +90,8 @@ static bool pass_give(const struct hv_pass *pass, const char *side, struct err *
     if (!libvirt_in_memory(PASS_FOLDER)) {
         err_set(err, ERR_SYSTEM, "%s is not in memory: a key would come to lie on a disk",
                 PASS_FOLDER);
-        return err_mend(err, "move the certificates in it elsewhere, then: systemctl start etc-pki-qemu.mount");
+        return err_mend(
+            err, "move the certificates in it elsewhere, then: systemctl start etc-pki-qemu.mount");
     }
     return pass_forget(err) && pass_write("ca-cert.pem", pass->ca, err) &&
            pass_write(certificate, pass->certificate, err) && pass_write_key(key, pass->key, err);
@@ -112,8 +113,7 @@ static bool move_expect(struct hv *hv, const struct domain *domain, const struct
     if (there) {
         return err_set(err, ERR_CLASH, "virtual machine '%s' is on this host", domain->name);
     }
-    return pass_give(pass, "server", err) &&
-           libvirt_secrets_set(connection, domain, keys, err);
+    return pass_give(pass, "server", err) && libvirt_secrets_set(connection, domain, keys, err);
 }
 
 static bool move_forget(struct hv *hv, const char *uuid, struct err *err)
@@ -232,8 +232,7 @@ static bool migrate(virDomainPtr domain, virConnectPtr peer, const struct hv_pee
 }
 
 static bool move_send(struct hv *hv, const struct domain *domain, const struct hv_peer *peer,
-                      const struct hv_pass *pass, const struct progress *progress,
-                      struct err *err)
+                      const struct hv_pass *pass, const struct progress *progress, struct err *err)
 {
     AUTO(drop_connection) virConnectPtr connection = NULL, other = NULL;
     AUTO(drop_domain) virDomainPtr here = NULL;

@@ -13,7 +13,9 @@ static const struct {
     {"off", "warning", "vm.off", "its host's journal says why: journalctl -u quoind"},
 };
 
-static void look_at_vm(struct health *health, const json_t *host, const json_t *vm)
+/* `running`: by id, those that run on some host. Off is what does not run anywhere. */
+static void look_at_vm(struct health *health, const json_t *running, const json_t *host,
+                       const json_t *vm)
 {
     const char *name = json_string_or(vm, "name", json_string_or(vm, "id", ""));
     const char *on = json_string_or(host, "name", ""), *trouble = json_string_or(vm, "trouble", "");
@@ -46,7 +48,9 @@ static void look_at_vm(struct health *health, const json_t *host, const json_t *
         const struct health_place place = {odd_states[i].severity, odd_states[i].code, "vms", name,
                                            hosts};
 
-        if (strcmp(odd_states[i].state, json_string_or(vm, "state", "")) == 0) {
+        if (strcmp(odd_states[i].state, json_string_or(vm, "state", "")) == 0 &&
+            (strcmp(odd_states[i].state, "off") != 0 ||
+             !json_object_get(running, json_string_or(vm, "id", "")))) {
             health_find(health, &place, odd_states[i].remedy, "virtual machine '%s' on '%s' is %s",
                         name, on, odd_states[i].state);
         }
@@ -115,7 +119,7 @@ void health_vms(struct health *health)
     {
         json_array_foreach(json_object_get(health_status(host), "vms"), n, vm)
         {
-            look_at_vm(health, host, vm);
+            look_at_vm(health, running, host, vm);
         }
     }
 }

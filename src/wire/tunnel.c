@@ -46,8 +46,7 @@ DROP(ssl, SSL *, SSL_free);
 static bool resolve(const struct tunnel *tunnel, struct addrinfo **out, struct err *err)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                                   .ai_flags =
-                                       AI_NUMERICSERV | (tunnel->reaches ? 0 : AI_PASSIVE)};
+                                   .ai_flags = AI_NUMERICSERV | (tunnel->reaches ? 0 : AI_PASSIVE)};
     int state = getaddrinfo(tunnel->address, tunnel->port, &hints, out);
 
     return state == 0 || err_set(err, ERR_INPUT, "'%.255s' is no address: %s", tunnel->address,
@@ -133,8 +132,7 @@ static bool carry_in(SSL *ssl, int plain, struct flow *flow, short *secured, sho
                 return still(ssl, 0, secured);
             }
         }
-        ssize_t count =
-            send(plain, flow->bytes + flow->from, flow->to - flow->from, MSG_NOSIGNAL);
+        ssize_t count = send(plain, flow->bytes + flow->from, flow->to - flow->from, MSG_NOSIGNAL);
 
         if (count < 0) {
             return again(open, POLLOUT);

@@ -7,9 +7,6 @@
  *   hv-probe start UUID NAME FOLDER HOST     TCG, one CPU, 256 MiB; HOST:3300 is the monitor
  *   hv-probe stop UUID SECONDS | destroy UUID
  *   hv-probe put UUID [FILE] | gather UUID FILE | clear UUID
- *   hv-probe expect UUID NAME FOLDER HOST    as start, for one that is to come
- *   hv-probe send UUID NAME ADDRESS HOST     to the host there; certificates in /run/quoin-test/pki
- *   hv-probe forget UUID                     the keys again
  *   hv-probe watch UUID SECONDS              a line for each change of state or files; then look
  */
 #include <fcntl.h>
@@ -70,27 +67,6 @@ static void describe(char **words, const char *hosts, char *sources[], struct do
     }
 }
 
-static bool probe_send(struct hv *hv, char **words, struct err *err)
-{
-    AUTO(drop_free) char *hosts = text_make("%s:3300", words[3]);
-    const struct hv_peer peer = {words[2], "/run/quoin-test/pki"};
-    char *sources[COUNT_OF(disk_names)];
-    struct domain domain;
-
-    describe(words, hosts, sources, &domain);
-    bool sent = hypervisors[0]->moves->send(hv, &domain, &peer, err);
-
-    for (size_t i = 0; i < COUNT_OF(disk_names); i++) {
-        free(sources[i]);
-    }
-    return sent;
-}
-
-static bool probe_forget(struct hv *hv, char **words, struct err *err)
-{
-    return hypervisors[0]->moves->forget(hv, words[0], err);
-}
-
 static bool with_keys(struct hv *hv, char **words,
                       bool (*use)(struct hv *hv, const struct domain *domain,
                                   const struct hv_keys *keys, struct err *err),
@@ -122,11 +98,6 @@ static bool with_keys(struct hv *hv, char **words,
 static bool probe_start(struct hv *hv, char **words, struct err *err)
 {
     return with_keys(hv, words, hypervisors[0]->start, err);
-}
-
-static bool probe_expect(struct hv *hv, char **words, struct err *err)
-{
-    return with_keys(hv, words, hypervisors[0]->moves->expect, err);
 }
 
 static bool probe_stop(struct hv *hv, char **words, struct err *err)
@@ -188,8 +159,7 @@ static const struct {
 } verbs[] = {
     {"look", 1, probe_look},   {"start", 4, probe_start},     {"stop", 2, probe_stop},
     {"put", 1, probe_put},     {"destroy", 1, probe_destroy}, {"gather", 2, probe_gather},
-    {"clear", 1, probe_clear}, {"watch", 2, probe_watch},     {"expect", 4, probe_expect},
-    {"send", 4, probe_send},   {"forget", 1, probe_forget},
+    {"clear", 1, probe_clear}, {"watch", 2, probe_watch},
 };
 
 int main(int count, char **words)
