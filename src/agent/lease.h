@@ -6,7 +6,7 @@
  *
  *   request sent        renewed here …        the guard pulls the plug    the lease runs out
  *   |---- RENEW ----|---- RENEW ----| …                    |--- MARGIN ---|
- *   0               4               8                      20             24 s
+ *   0               2               4                      20             24 s
  *
  * Time is counted from before the request was sent, by a clock that nobody sets and that goes on in
  * sleep. That a lease ran out is no proof that its holder stopped: the holder may be frozen, and
@@ -22,10 +22,11 @@
 #include "agent/agent.h"
 
 /* Longer than the datastore needs to work on without one host (its disks are held for failed after
- * 10 s, and their data is taken over in a few more): so a host does not lose its VMs because
- * another one failed. And short enough that another host runs them within 30 s of a power cut. */
+ * 9 to 13 s, and their data is taken over in one or two more), counted from the last renewal
+ * before: so a host does not lose its VMs because another one failed. And short enough that another
+ * host runs them within 30 s of a power cut. */
 #define LEASE_SECONDS 24u
-#define LEASE_RENEW   4u
+#define LEASE_RENEW   2u
 /* From the guard's pull to a dead hypervisor, on a busy host. */
 #define LEASE_MARGIN 4u
 /* How often a host looks at the leases of others. */

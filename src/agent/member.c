@@ -85,3 +85,14 @@ bool member_check(struct agent *agent, const char *host, const char *address, st
     return is_monitor(&conf, host, address) || lease_located(agent, host, address) ||
            ask(agent, &conf, host, address, err);
 }
+
+bool member_set(struct agent *agent, bool member, struct err *err)
+{
+    if (agent->host.member == member) {
+        return true;
+    }
+    pthread_mutex_lock(&agent->state);
+    agent->host.member = member;
+    pthread_mutex_unlock(&agent->state);
+    return agent_save(agent, err);
+}

@@ -19,4 +19,8 @@
  * started. ERR_AWAY: the datastore does not say. */
 bool member_check(struct agent *agent, const char *host, const char *address, struct err *err);
 
+/* This host is one of the datastore's, or is none any more: kept on its disk, told in its status.
+ */
+bool member_set(struct agent *agent, bool member, struct err *err);
+
 #endif

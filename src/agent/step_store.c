@@ -4,6 +4,7 @@
 
 #include "agent/ca.h"
 #include "agent/lease_record.h"
+#include "agent/member.h"
 #include "agent/share.h"
 #include "agent/step.h"
 #include "agent/takeover.h"
@@ -60,17 +61,6 @@ static bool take_monitors(struct agent *agent, const json_t *params, bool *out_c
     pthread_mutex_lock(&agent->state);
     json_decref(agent->host.monitors);
     agent->host.monitors = json_deep_copy(monitors);
-    pthread_mutex_unlock(&agent->state);
-    return agent_save(agent, err);
-}
-
-static bool take_member(struct agent *agent, bool member, struct err *err)
-{
-    if (agent->host.member == member) {
-        return true;
-    }
-    pthread_mutex_lock(&agent->state);
-    agent->host.member = member;
     pthread_mutex_unlock(&agent->state);
     return agent_save(agent, err);
 }
@@ -182,7 +172,7 @@ bool step_store_pool(struct agent *agent, struct making *making, struct err *err
     store_health_clear(&before);
     if ((!is_one_of_several(agent) && !agent->backend->build->pool(&conf, making->progress, err)) ||
         !agent_store(agent, &store, err) || !ca_publish(agent, &making->changed, err) ||
-        !take_member(agent, true, err)) {
+        !member_set(agent, true, err)) {
         return false;
     }
     look(agent, &after);
@@ -300,7 +290,7 @@ bool step_store_join(struct agent *agent, struct making *making, struct err *err
     making->changed = other || !agent->host.member;
     return agent->backend->build->join(&conf, keys, making->progress, err) &&
            takeover_admit(agent, err) && agent_store(agent, &store, err) &&
-           take_member(agent, true, err);
+           member_set(agent, true, err);
 }
 
 bool step_store_settle(struct agent *agent, struct making *making, struct err *err)

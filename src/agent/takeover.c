@@ -253,6 +253,16 @@ static bool heal_if_fenced(struct agent *agent, bool anew, struct err *err)
            (!fenced || heal(agent, &conf, anew, err));
 }
 
+/* What the datastore says of this host is told from now on: nobody shall take it for a member. */
+static void leave_if_taken_out(struct agent *agent, const struct err *why)
+{
+    struct err failed = {0};
+
+    if (why->kind == ERR_DENIED && !member_set(agent, false, &failed)) {
+        log_err(&failed);
+    }
+}
+
 bool takeover_heal(struct agent *agent, struct err *err)
 {
     if (!agent->host.store_type || !lease_is_suspect(agent)) {
@@ -262,6 +272,7 @@ bool takeover_heal(struct agent *agent, struct err *err)
 
     if (!healed) {
         lease_suspect(agent);
+        leave_if_taken_out(agent, err);
     }
     return healed;
 }

@@ -142,6 +142,7 @@ static bool add(struct cli *cli, struct session *session, size_t host, const siz
     struct deploy *deploy = &session->deploy;
     const char *name = session->blueprint->hosts[host].name;
 
+    deploy->replaces = old != NULL;
     if (!look(cli, session, host, err) || (old && !check_empty(session, *old, err)) ||
         !deploy_plan(deploy, err)) {
         return false;

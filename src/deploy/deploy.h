@@ -28,6 +28,7 @@ struct deploy {
     size_t lead;         /* the host that is asked for the cluster as a whole */
     bool lead_known;
     bool may_miss;        /* further hosts may be away: what can be done is done without them */
+    bool replaces;        /* the host that comes in takes the place of one that then goes */
     bool again;           /* a deploy of this blueprint ran to its end before */
     atomic_bool changed;  /* a step changed something in this run */
     bool unproven;        /* one of the leading host's did */

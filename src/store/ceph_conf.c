@@ -44,9 +44,9 @@ static const struct setting globals[] = {
      "seconds; a monitor that is silent for 8 is left for another, by default for 30"},
     {"mon_client_ping_timeout", "8", NULL},
     {"mon_mgr_beacon_grace", "15", NULL},
-    {"osd_heartbeat_interval", "3",
-     "seconds; a disk's daemon that is silent for 12 is down, by default for 20"},
-    {"osd_heartbeat_grace", "12", NULL},
+    {"osd_heartbeat_interval", "2",
+     "seconds; a disk's daemon that is silent for 9 is down, by default for 20"},
+    {"osd_heartbeat_grace", "9", NULL},
     {"osd_pool_default_pg_autoscale_mode", "off", "quoin chooses the number itself"},
     {"mgr_initial_modules", "", NULL},
 };
