@@ -107,15 +107,18 @@ logged() {
         jq -rs --arg re "$3" '[.[] | select(.MESSAGE | strings | test($re))] | last | (.__REALTIME_TIMESTAMP // "0" | tonumber) / 1000000'
 }
 
-# times HOST SINCE ANSWERED: what a takeover was made of.
-times() {
+# parts HOST SINCE: the seconds of detection, fence and start of a takeover by that host, and when it was started.
+parts() {
     local began fenced taken
     began=$(logged "$1" "$2" 'is not kept any more')
     fenced=$(logged "$1" "$2" 'is fenced, in')
     taken=$(logged "$1" "$2" "taken over, in")
-    awk -v z="$2" -v b="$began" -v f="$fenced" -v t="$taken" -v a="$3" 'BEGIN {
-        printf "# detection %.1f s, fence %.1f s, start %.1f s, the guest until it answers %.1f s, in all %.1f s\n",
-            b - z, f - b, t - f, a - t, a - z }'
+    awk -v z="$2" -v b="$began" -v f="$fenced" -v t="$taken" 'BEGIN { printf "%.1f %.1f %.1f %.3f\n", b - z, f - b, t - f, t }'
+}
+times() {
+    local detection fence start
+    read -r detection fence start _ < <(parts "$@")
+    echo "# detection $detection s, fence $fence s, start $start s"
 }
 
 # elsewhere HOST: another one has it.
