@@ -222,8 +222,11 @@ static bool heal(struct agent *agent, const struct store_conf *conf, bool anew, 
 {
     AUTO(drop_json) json_t *ours = all_of_ours(agent);
 
-    log_say(LOG_ERR,
-            "this host was fenced: another has taken over; whatever runs here is destroyed");
+    /* One that was taken out has said so, and stays fenced for long. */
+    if (agent->host.member) {
+        log_say(LOG_ERR,
+                "this host was fenced: another has taken over; whatever runs here is destroyed");
+    }
     for (struct vm *vm = agent->vms; vm; vm = vm->next) {
         vm_forget(vm);
     }
@@ -258,7 +261,11 @@ static void leave_if_taken_out(struct agent *agent, const struct err *why)
 {
     struct err failed = {0};
 
-    if (why->kind == ERR_DENIED && !member_set(agent, false, &failed)) {
+    if (why->kind != ERR_DENIED || !agent->host.member) {
+        return;
+    }
+    log_err(why);
+    if (!member_set(agent, false, &failed)) {
         log_err(&failed);
     }
 }
