@@ -294,14 +294,12 @@ static bool unwrap_recovery(struct vm *vm, const struct secret *recovery_key, st
                             struct err *err)
 {
     struct envelope_about expected = about_of(vm);
-    AUTO(drop_envelope) struct envelope *envelope = NULL;
 
     expected.cluster = vm->agent->host.cluster_id;
     if (!vm->recovery) {
         return err_set(err, ERR_ABSENT, "VM '%s' has no envelope for a recovery key", vm->uuid);
     }
-    return envelope_read(vm->recovery, strlen(vm->recovery), &envelope, err) &&
-           recovery_unwrap(recovery_key, envelope, &expected, out, err);
+    return notice_unwrap(vm->agent, recovery_key, vm->recovery, &expected, out, err);
 }
 
 static bool unwrap_text(struct vm *vm, struct secret **out, struct err *err)

@@ -162,6 +162,7 @@ bool host_load(const char *folder, struct host *out, struct err *err)
     host.holes_proven = json_is_true(json_object_get(object, "holes_proven"));
     host.member = json_is_true(json_object_get(object, "member"));
     host.maintenance = json_is_true(json_object_get(object, "maintenance"));
+    host.recovery = json_is_true(json_object_get(object, "recovery"));
     if (json_object_get(object, "monitors")) {
         if (!host_monitors_check(json_object_get(object, "monitors"), err)) {
             return err_add(err, "what this host is part of, '%s'", path);
@@ -188,6 +189,7 @@ bool host_save(const struct host *host, struct err *err)
     json_object_set_new(object, "holes_proven", json_boolean(host->holes_proven));
     json_object_set_new(object, "member", json_boolean(host->member));
     json_object_set_new(object, "maintenance", json_boolean(host->maintenance));
+    json_object_set_new(object, "recovery", json_boolean(host->recovery));
     if (host->monitors) {
         json_object_set(object, "monitors", host->monitors);
     }

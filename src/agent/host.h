@@ -39,6 +39,7 @@ struct host {
     json_t *monitors;  /* [{"host","address"}]: what should be; NULL: this host alone */
     bool member;       /* this host has all that the cluster needs of one: it can let others in */
     bool maintenance;  /* nothing is started here that did not run here: it is about to go off */
+    bool recovery;     /* the blueprint requires a recovery key: nothing is wrapped without */
     bool holes_proven; /* store.holes passed: whole zero objects may be skipped */
     struct host_provider provider; /* what is wrapped now is wrapped by this */
     struct host_provider next; /* a new KEK is about to be made: its label is known, it is not */

@@ -152,7 +152,7 @@ static bool keep_all(struct agent *agent, struct err *err)
     for (struct vm *vm = agent->vms; vm; vm = vm->next) {
         struct err trouble = {0};
         bool kept = keep_vm(vm, &trouble) && home_remember(vm, &trouble) &&
-                    keep_recovery(vm, &trouble) && cached_keep(vm, &trouble);
+                    cached_keep(vm, &trouble) && keep_recovery(vm, &trouble);
 
         set_trouble(vm, kept ? NULL : &trouble);
         if (!kept) {

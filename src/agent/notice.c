@@ -356,20 +356,58 @@ bool notice_forget(struct agent *agent, struct err *err)
 
 /* ---- envelopes ---- */
 
+/* A notice that is lost, or was taken away, is none that was never there: where one is required
+ * nothing is wrapped for the provider alone. */
+static bool read_wanted(struct agent *agent, struct recovery **out, struct err *err)
+{
+    if (!notice_read(agent, out, err)) {
+        return false;
+    }
+    if (!*out && agent->host.recovery && agent->host.store_type) {
+        err_set(err, ERR_ABSENT,
+                "a recovery key is required, but neither the datastore nor this "
+                "host knows of one");
+        return err_mend(err, "run quoin deploy again: it makes one, which you fetch");
+    }
+    return true;
+}
+
 bool notice_wrap(struct agent *agent, const struct envelope_about *about,
                  const struct secret *secret, char **out_envelope, struct err *err)
 {
     AUTO(drop_recovery) struct recovery *notice = NULL;
     AUTO(drop_envelope) struct envelope *envelope = NULL;
+    AUTO(drop_secret) struct secret *ca = NULL;
 
-    if (!notice_read(agent, &notice, err)) {
+    if (!read_wanted(agent, &notice, err)) {
         return false;
     }
-    if (notice && !recovery_wrap(notice, about, secret, &envelope, err)) {
+    if (!notice) {
+        *out_envelope = NULL;
+        return true;
+    }
+    return recovery_wrap(notice, about, secret, &envelope, err) && ca_open(agent, &ca, err) &&
+           recovery_sign(envelope, ca, out_envelope, err);
+}
+
+bool notice_unwrap(const struct agent *agent, const struct secret *recovery_key, const char *text,
+                   const struct envelope_about *expected, struct secret **out, struct err *err)
+{
+    AUTO(drop_envelope) struct envelope *envelope = NULL;
+    AUTO(drop_free) char *ca = NULL;
+
+    if (!enrol_ca(agent, &ca, err)) {
         return false;
     }
-    *out_envelope = envelope ? text_copy(envelope_text(envelope)) : NULL;
-    return true;
+    if (!recovery_envelope(text, ca, &envelope, err)) {
+        return err->kind != ERR_DENIED
+                   ? false
+                   : err_mend(err,
+                              "somebody wrote it who should not: put the virtual machine's home "
+                              "back from a copy of the datastore, or open its disks by hand "
+                              "(docs/recovery.md) and look at what they hold");
+    }
+    return recovery_unwrap(recovery_key, envelope, expected, out, err);
 }
 
 json_t *notice_id_of(const char *text)
@@ -377,7 +415,7 @@ json_t *notice_id_of(const char *text)
     AUTO(drop_envelope) struct envelope *envelope = NULL;
     struct err ignored = {0};
 
-    return text && envelope_read(text, strlen(text), &envelope, &ignored)
+    return text && recovery_envelope(text, NULL, &envelope, &ignored)
                ? json_string(envelope_about(envelope)->kek_id)
                : json_null();
 }
@@ -385,12 +423,18 @@ json_t *notice_id_of(const char *text)
 bool notice_holds(struct agent *agent, const char *envelope, bool *out, struct err *err)
 {
     AUTO(drop_recovery) struct recovery *notice = NULL;
-    AUTO(drop_json) json_t *id = notice_id_of(envelope);
+    AUTO(drop_envelope) struct envelope *its = NULL;
+    AUTO(drop_free) char *ca = NULL;
+    struct err other = {0};
 
-    if (!notice_read(agent, &notice, err)) {
+    if (!read_wanted(agent, &notice, err)) {
         return false;
     }
-    *out = !notice || (json_is_string(id) && strcmp(json_string_value(id), notice->id) == 0);
+    if (notice && !enrol_ca(agent, &ca, err)) {
+        return false;
+    }
+    *out = !notice || (envelope && recovery_envelope(envelope, ca, &its, &other) &&
+                       strcmp(envelope_about(its)->kek_id, notice->id) == 0);
     return true;
 }
 

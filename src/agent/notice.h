@@ -49,11 +49,16 @@ bool notice_private_wipe(const struct agent *agent, struct err *err);
 /* What this host knows of it is wiped: it is no part of the cluster any more. */
 bool notice_forget(struct agent *agent, struct err *err);
 
-/* NULL with success: there is no recovery key to wrap for. JSON text that the caller frees. `about`
- * names VM, purpose and generation. */
+/* NULL with success: there is no recovery key to wrap for. ERR_ABSENT: none is known, but one is
+ * required (agent/host.h). JSON text that the caller frees, signed
+ * by the cluster's CA (recovery_sign). `about` names VM, purpose and generation. */
 bool notice_wrap(struct agent *agent, const struct envelope_about *about,
                  const struct secret *secret, char **out_envelope, struct err *err);
-/* `envelope` (or NULL) is for the recovery key there is, if there is one. */
+/* By the recovery key's private half, what notice_wrap made. ERR_DENIED: the cluster's CA did not
+ * sign it, so it was made by somebody else. */
+bool notice_unwrap(const struct agent *agent, const struct secret *recovery_key, const char *text,
+                   const struct envelope_about *expected, struct secret **out, struct err *err);
+/* `envelope` (or NULL) is for the recovery key there is, if there is one, and signed by the CA. */
 bool notice_holds(struct agent *agent, const char *envelope, bool *out, struct err *err);
 /* The id in an envelope for it; a new reference, null when there is none. */
 json_t *notice_id_of(const char *envelope);

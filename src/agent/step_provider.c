@@ -77,6 +77,8 @@ static bool take_conf(struct agent *agent, const json_t *params, struct err *err
     take(&host->provider.tpm, given.tpm);
     take(&host->provider.pcrs, given.pcrs);
     take(&host->provider.cache, given.cache);
+    host->recovery = strcmp(json_string_or(params, "recovery", host->recovery ? "required" : "off"),
+                            "required") == 0;
     pthread_mutex_unlock(&agent->state);
     return agent_save(agent, err);
 }

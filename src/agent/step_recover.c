@@ -248,12 +248,13 @@ bool step_key_recover(struct agent *agent, struct making *making, struct err *er
         return err_mend(err, "quoin key recover --file FILE brings it");
     }
     progress_tell(making->progress, 5, "open the key provider");
-    if (!have_provider(agent, making, err) || !recover_ca(agent, making, err) ||
-        !drop_stale(agent, err) || !recover_door(agent, err) || !recover_vms(agent, making, err)) {
-        return err_add(err, "recover by the recovery key");
-    }
+    bool recovered = have_provider(agent, making, err) && recover_ca(agent, making, err) &&
+                     drop_stale(agent, err) && recover_door(agent, err) &&
+                     recover_vms(agent, making, err);
+
+    /* It is brought again for another try. */
     secret_free(TAKE(agent->recovery_key));
-    return true;
+    return recovered || err_add(err, "recover by the recovery key");
 }
 
 /* What was put aside is wiped with the provider. */

@@ -109,6 +109,9 @@ bool ask_provider(struct deploy *deploy, struct remote *remote, json_t **out, st
     json_t *params = json_pack("{s:s, s:s, s:s}", "name", provider->name, "type", provider->type,
                                "tpm", ask_tpm_word(deploy->blueprint));
 
+    bool recovery = deploy->blueprint->encryption.recovery == RECOVERY_REQUIRED;
+
+    json_object_set_new(params, "recovery", json_string(recovery ? "required" : "off"));
     add_pcrs(params, deploy->blueprint);
     if (deploy->blueprint->encryption.cache_seconds > 0) {
         json_object_set_new(params, "cache",

@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <openssl/evp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,9 +11,8 @@
 #include "key/secretfile.h"
 
 /* When it was sealed, in seconds, big-endian; the key follows. */
-#define TIME_SIZE   8u
-#define DIGEST_SIZE 32u
-#define SUFFIX      ".json"
+#define TIME_SIZE 8u
+#define SUFFIX    ".json"
 
 static char *path_of(const char *folder, const char *vm)
 {
@@ -24,15 +22,12 @@ static char *path_of(const char *folder, const char *vm)
 /* The TPM's record is bound to it as to its purpose. */
 static bool purpose_of(const struct envelope *envelope, char **out, struct err *err)
 {
-    const char *text = envelope_text(envelope);
-    unsigned char digest[DIGEST_SIZE];
+    AUTO(drop_free) char *digest = NULL;
 
-    if (EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL) != 1) {
-        return err_set(err, ERR_SYSTEM, "OpenSSL has no SHA-256");
+    if (!envelope_digest(envelope, &digest, err)) {
+        return false;
     }
-    AUTO(drop_free) char *name = encode_base64url(digest, sizeof(digest));
-
-    *out = text_make("cached-key %s", name);
+    *out = text_make("cached-key %s", digest);
     return true;
 }
 

@@ -4,7 +4,7 @@
  * off unless the blueprint says for how long a key may be kept.
  *
  * A record is a file, UUID.json, sealed by this host's TPM and by nothing else (hostseal.h). It is
- * bound to one envelope as it is (SHA-256 of its text), and so to cluster, VM, KEK and generation:
+ * bound to one envelope as it is (envelope_digest), and so to cluster, VM, KEK and generation:
  * beside another envelope it is of no use. Two clocks limit it, whichever is first:
  *
  *   the TPM's, which nobody sets back, but which stands still while the host has no power: the TPM

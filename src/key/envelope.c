@@ -2,6 +2,7 @@
 #include "key/envelope.h"
 
 #include <inttypes.h>
+#include <openssl/evp.h>
 #include <string.h>
 
 #include "base/encode.h"
@@ -9,6 +10,8 @@
 #include "base/secret_open.h"
 #include "base/text.h"
 #include "key/ecdh.h"
+
+#define DIGEST_SIZE 32u
 
 struct envelope {
     struct jwe *jwe;
@@ -343,6 +346,18 @@ const char *envelope_text(const struct envelope *envelope)
 json_t *envelope_json(const struct envelope *envelope)
 {
     return json_deep_copy(envelope->json);
+}
+
+bool envelope_digest(const struct envelope *envelope, char **out, struct err *err)
+{
+    AUTO(drop_free) char *text = json_write_canonical(envelope->json);
+    unsigned char digest[DIGEST_SIZE];
+
+    if (EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL) != 1) {
+        return err_set(err, ERR_SYSTEM, "OpenSSL has no SHA-256");
+    }
+    *out = encode_base64url(digest, sizeof(digest));
+    return true;
 }
 
 void envelope_free(struct envelope *envelope)

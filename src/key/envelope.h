@@ -101,6 +101,9 @@ const struct envelope_about *envelope_about(const struct envelope *envelope);
 const char *envelope_text(const struct envelope *envelope);
 /* A new reference. */
 json_t *envelope_json(const struct envelope *envelope);
+/* SHA-256 of it as canonical JSON, in base64url: names this envelope and no other, whoever wrote it
+ * down. The caller frees. */
+bool envelope_digest(const struct envelope *envelope, char **out, struct err *err);
 void envelope_free(struct envelope *envelope);
 DROP(envelope, struct envelope *, envelope_free);
 

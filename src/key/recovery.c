@@ -9,9 +9,10 @@
 #include "key/protect.h"
 #include "wire/certificate.h"
 
-#define KIND   "recovery"
-#define FORMAT 1
-#define PREFIX "recovery:"
+#define KIND          "recovery"
+#define ENVELOPE_KIND "envelope"
+#define FORMAT        1
+#define PREFIX        "recovery:"
 
 bool recovery_id(const char *public_key, char out[RECOVERY_ID_SIZE], struct err *err)
 {
@@ -176,6 +177,65 @@ bool recovery_unwrap(const struct secret *private_key, const struct envelope *en
     if (!envelope_open_by(private_key, envelope, &full, out, err)) {
         return err_add(err, "open by the recovery key");
     }
+    return true;
+}
+
+bool recovery_sign(const struct envelope *envelope, const struct secret *ca_key, char **out_text,
+                   struct err *err)
+{
+    AUTO(drop_json) json_t *payload = NULL, *jws = NULL, *json = envelope_json(envelope);
+    AUTO(drop_free) char *digest = NULL;
+
+    if (!envelope_digest(envelope, &digest, err)) {
+        return false;
+    }
+    payload = json_pack("{s:{s:i}, s:s}", "quoin", ENVELOPE_KIND, FORMAT, "sha256", digest);
+    if (!jws_sign(ca_key, payload, &jws, err)) {
+        return err_add(err, "sign the envelope for the recovery key");
+    }
+    json_object_set(json, "signed", jws);
+    *out_text = json_write(json);
+    return true;
+}
+
+static bool is_vouched_for(const struct envelope *envelope, const json_t *jws, const char *ca,
+                           struct err *err)
+{
+    AUTO(drop_json) json_t *payload = NULL;
+    AUTO(drop_free) char *digest = NULL;
+    const json_t *quoin = NULL;
+    const char *said = NULL;
+    int64_t format = 0;
+
+    if (!jws) {
+        return err_set(err, ERR_DENIED, "nobody signed it");
+    }
+    if (!jws_verify(ca, jws, &payload, err) || !json_get_object(payload, "quoin", &quoin, err) ||
+        !json_get_integer(quoin, ENVELOPE_KIND, 1, FORMAT, &format, err) ||
+        !json_get_string(payload, "sha256", 64, &said, err) ||
+        !envelope_digest(envelope, &digest, err)) {
+        return false;
+    }
+    return strcmp(said, digest) == 0 ||
+           err_set(err, ERR_DENIED, "what the cluster's CA signed is another envelope");
+}
+
+bool recovery_envelope(const char *text, const char *ca, struct envelope **out, struct err *err)
+{
+    AUTO(drop_json) json_t *json = NULL;
+    AUTO(drop_json) json_t *jws = NULL;
+    AUTO(drop_envelope) struct envelope *envelope = NULL;
+
+    if (!json_read(text, strlen(text), &json, err)) {
+        return err_add(err, "the envelope for the recovery key");
+    }
+    jws = json_incref(json_object_get(json, "signed"));
+    (void)json_object_del(json, "signed");
+    if (!envelope_of_json(json, &envelope, err) ||
+        (ca && !is_vouched_for(envelope, jws, ca, err))) {
+        return err_add(err, "the envelope for the recovery key");
+    }
+    *out = TAKE(envelope);
     return true;
 }
 

@@ -59,6 +59,19 @@ bool recovery_wrap(const struct recovery *notice, const struct envelope_about *a
 bool recovery_unwrap(const struct secret *private_key, const struct envelope *envelope,
                      const struct envelope_about *expected, struct secret **out, struct err *err);
 
+/* An envelope for it is made for a public key, so anybody could make one, around a VM key of his
+ * own. So it carries what the cluster's CA says of it, as a member more that other readers of a JWE
+ * pass over:
+ *
+ *   {…the JWE…, "signed": JWS (jws.h) of {"quoin":{"envelope":1},"sha256":envelope_digest}}
+ *
+ * JSON text that the caller frees. */
+bool recovery_sign(const struct envelope *envelope, const struct secret *ca_key, char **out_text,
+                   struct err *err);
+/* The envelope in such a text. `ca`: the CA's certificate, PEM; NULL: whoever signed it, if
+ * anybody. ERR_DENIED: not signed by the CA, or another envelope. */
+bool recovery_envelope(const char *text, const char *ca, struct envelope **out, struct err *err);
+
 /* The private half in a file, and back. */
 bool recovery_file_make(const struct secret *private_key, const char *cluster,
                         const struct secret *password, char **out_text, struct err *err);

@@ -71,11 +71,34 @@ static void as_jwk(const uint8_t *data, size_t size)
     }
 }
 
+/* What was read is read again as it was written; one that the CA vouches for is read either way. */
+static void as_envelope(const char *text, size_t size)
+{
+    AUTO(drop_envelope) struct envelope *any = NULL, *ours = NULL;
+    AUTO(drop_free) char *whole = text_make("%.*s", (int)size, text);
+    struct err err = {0};
+
+    if (size > 16384) {
+        return;
+    }
+    if (recovery_envelope(whole, ca, &ours, &err) && !recovery_envelope(whole, NULL, &any, &err)) {
+        abort();
+    }
+    if (!any && recovery_envelope(whole, NULL, &any, &err)) {
+        AUTO(drop_free) char *said = NULL;
+
+        if (!recovery_sign(any, ca_key, &said, &err) || !recovery_envelope(said, ca, &ours, &err)) {
+            abort();
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     begin();
     as_notice((const char *)data, size);
     as_payload((const char *)data, size);
     as_jwk(data, size);
+    as_envelope((const char *)data, size);
     return 0;
 }

@@ -5,6 +5,7 @@
 #include "agent/ca.h"
 #include "agent/home.h"
 #include "agent/notice.h"
+#include "agent/rewrap.h"
 #include "base/secret_open.h"
 #include "key/ecjwk.h"
 #include "wire/certificate.h"
@@ -112,9 +113,65 @@ static void a_vm_is_sealed_for_it_and_opens_by_it(void **state)
 
     key = fetched_key(id);
     expected.vm = vm->uuid;
-    assert_true(envelope_read(vm->recovery, strlen(vm->recovery), &envelope, &err));
+    assert_true(recovery_envelope(vm->recovery, NULL, &envelope, &err));
     assert_true(recovery_unwrap(key, envelope, &expected, &opened, &err));
     assert_true(secret_equal(opened, vm->key));
+}
+
+/* Whoever writes to the datastore takes the object away, and the copy here is lost. */
+static void where_one_is_required_nothing_is_wrapped_without_it(void **state)
+{
+    AUTO(drop_free) char *object = fake_store_object(NOTICE_OBJECT);
+    json_t *params = provider_params();
+    bool holds = false;
+    struct err err = {0};
+
+    (void)state;
+    make_recovery();
+    json_object_set_new(params, "recovery", json_string("required"));
+    (void)step_do("provider.open", params);
+    (void)step_do("vm.seal", vm_params("mgr"));
+    assert_true(file_remove(object, &err));
+    assert_true(notice_forget(&world.agent, &err));
+    world_restart();
+    step_refused("vm.seal", vm_params("other"), ERR_ABSENT);
+    (void)step_do("key.make", json_object());
+    step_refused("key.rewrap", json_object(), ERR_ABSENT);
+    assert_true(vm_open(vm_here("mgr"), &err));
+    assert_non_null(vm_here("mgr")->recovery);
+    assert_false(notice_holds(&world.agent, vm_here("mgr")->recovery, &holds, &err));
+    assert_non_null(strstr(err.what, "a recovery key is required"));
+    /* A deploy makes another one. */
+    (void)step_do("recovery.make", json_object());
+    (void)step_do("key.rewrap", json_object());
+}
+
+static void what_the_ca_did_not_sign_is_made_anew(void **state)
+{
+    AUTO(drop_recovery) struct recovery *notice = NULL;
+    AUTO(drop_envelope) struct envelope *envelope = NULL;
+    struct envelope_about about = of_vm;
+    bool holds = true, changed = false;
+    struct err err = {0};
+
+    (void)state;
+    make_recovery();
+    (void)step_do("vm.seal", vm_params("mgr"));
+    struct vm *vm = vm_here("mgr");
+
+    about.vm = vm->uuid;
+    about.generation = 1;
+    assert_true(notice_read(&world.agent, &notice, &err));
+    assert_true(recovery_wrap(notice, &about, vm->key, &envelope, &err));
+    free(vm->recovery);
+    vm->recovery = text_copy(envelope_text(envelope));
+    assert_true(vm_save(vm, &err));
+    assert_true(notice_holds(&world.agent, vm->recovery, &holds, &err));
+    assert_false(holds);
+    assert_true(rewrap_vm(vm, &changed, &err));
+    assert_true(changed);
+    assert_true(notice_holds(&world.agent, vm->recovery, &holds, &err));
+    assert_true(holds);
 }
 
 static void without_one_a_vm_has_one_envelope(void **state)
@@ -438,6 +495,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_recovery_key_is_made_once),
         TEST(a_vm_is_sealed_for_it_and_opens_by_it),
+        TEST(where_one_is_required_nothing_is_wrapped_without_it),
+        TEST(what_the_ca_did_not_sign_is_made_anew),
         TEST(without_one_a_vm_has_one_envelope),
         TEST(the_cas_key_opens_by_it),
         TEST(it_is_given_as_often_as_asked_until_it_was_fetched_and_then_it_is_gone),

@@ -259,6 +259,32 @@ static void wrap_elsewhere(struct vm *vm, int64_t generation)
     }
 }
 
+/* Who writes to the datastore puts a home of his own there, wrapped for the recovery key's public
+ * half, which everybody may know. */
+static void a_home_that_somebody_else_made_is_denied(void **state)
+{
+    AUTO(drop_recovery) struct recovery *notice = NULL;
+    AUTO(drop_envelope) struct envelope *envelope = NULL;
+    struct vm *vm = vm_here("mgr");
+    const struct envelope_about about = {.vm = vm->uuid, .purpose = "vm", .generation = 1};
+    struct err err = {0};
+
+    (void)state;
+    assert_true(vm_open(vm, &err));
+    assert_true(notice_read(&world.agent, &notice, &err));
+    secret_free(TAKE(vm->key));
+    assert_true(secret_random(32, &vm->key, &err));
+    assert_true(recovery_wrap(notice, &about, vm->key, &envelope, &err));
+    free(vm->recovery);
+    vm->recovery = text_copy(envelope_text(envelope));
+    assert_true(vm_save(vm, &err));
+    lose_provider();
+    assert_true(bring(&err));
+    step_refused("key.recover", provider_params(), ERR_DENIED);
+    assert_null(vm_here("mgr")->key);
+    assert_null(world.agent.recovery_key);
+}
+
 /* As key recover on one host does with a VM that runs on another. */
 static void an_envelope_that_another_host_made_anew_is_not_undone(void **state)
 {
@@ -359,6 +385,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_recovery_key_opens_everything_after_the_provider_is_gone),
         TEST(it_is_for_the_same_recovery_key_afterwards),
+        TEST(a_home_that_somebody_else_made_is_denied),
         TEST(a_second_time_finds_all_done),
         TEST(a_provider_that_works_stays_as_it_is),
         TEST(an_interrupted_one_is_finished_by_the_next),

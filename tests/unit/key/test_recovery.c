@@ -5,6 +5,7 @@
 #include "key/jws.h"
 #include "key/protect.h"
 #include "key/recovery.h"
+#include "key/secretfile.h"
 #include "wire/certificate.h"
 
 #define CLUSTER  "6f1c9d2e-5b1a-4c3e-9f00-0123456789ab"
@@ -195,6 +196,103 @@ static void the_jose_command_finds_the_signature_good(void **state)
     assert_int_equal(result.status, 0);
 }
 
+/* Of this recovery key, for this generation. */
+static struct envelope *wrapped(int64_t generation)
+{
+    AUTO(drop_secret) struct secret *key = NULL;
+    struct envelope_about about = of_vm;
+    struct envelope *envelope = NULL;
+    struct err err = {0};
+
+    about.generation = generation;
+    assert_true(secret_random(32, &key, &err));
+    assert_true(recovery_wrap(&notice, &about, key, &envelope, &err));
+    return envelope;
+}
+
+static void not_signed(const char *said)
+{
+    struct envelope *out = NULL;
+    struct err err = {0};
+
+    assert_false(recovery_envelope(said, ca, &out, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_null(out);
+}
+
+static void a_signed_envelope_is_known_from_what_others_made(void **state)
+{
+    AUTO(drop_envelope) struct envelope *envelope = wrapped(1), *other = wrapped(1), *out = NULL;
+    AUTO(drop_free) char *said = NULL, *theirs = NULL, *stranger_ca = NULL;
+    AUTO(drop_secret) struct secret *stranger = NULL;
+    AUTO(drop_json) json_t *mixed = envelope_json(other), *json = NULL;
+    struct err err = {0};
+
+    (void)state;
+    assert_true(recovery_sign(envelope, ca_key, &said, &err));
+    assert_true(recovery_envelope(said, ca, &out, &err));
+    assert_string_equal(envelope_text(out), envelope_text(envelope));
+    not_signed(envelope_text(envelope));
+    /* Another's signature, and this one beside another envelope. */
+    assert_true(certificate_authority_make("CA", 30, &stranger, &stranger_ca, &err));
+    assert_true(recovery_sign(envelope, stranger, &theirs, &err));
+    not_signed(theirs);
+    assert_true(json_read(said, strlen(said), &json, &err));
+    json_object_set(mixed, "signed", json_object_get(json, "signed"));
+    AUTO(drop_free) char *exchanged = json_write(mixed);
+
+    not_signed(exchanged);
+    /* The notice is signed by the same key, and says another thing. */
+    AUTO(drop_json) json_t *jws = NULL;
+
+    assert_true(json_read(text, strlen(text), &jws, &err));
+    json_object_set(json, "signed", jws);
+    AUTO(drop_free) char *noticed = json_write(json);
+
+    assert_false(recovery_envelope(noticed, ca, &out, &err));
+}
+
+static void a_change_of_any_character_of_a_signed_envelope_is_refused(void **state)
+{
+    AUTO(drop_envelope) struct envelope *envelope = wrapped(1);
+    AUTO(drop_free) char *said = NULL;
+    struct err err = {0};
+
+    (void)state;
+    assert_true(recovery_sign(envelope, ca_key, &said, &err));
+    for (size_t i = 0; said[i]; i++) {
+        AUTO(drop_envelope) struct envelope *out = NULL;
+        char was = said[i];
+
+        said[i] = was == 'A' ? 'B' : 'A';
+        if (recovery_envelope(said, ca, &out, &err)) {
+            fail_msg("character %zu of %s", i, said);
+        }
+        said[i] = was;
+    }
+}
+
+/* Whoever holds nobody hostage keeps to what others read. */
+static void the_jose_command_opens_a_signed_envelope(void **state)
+{
+    AUTO(drop_envelope) struct envelope *envelope = wrapped(1);
+    AUTO(drop_secret) struct secret *jwk = NULL;
+    AUTO(drop_free) char *said = NULL;
+    const char *in = in_folder("envelope.json"), *key = in_folder("recovery.jwk");
+    struct err err = {0};
+
+    (void)state;
+    assert_true(recovery_sign(envelope, ca_key, &said, &err));
+    assert_true(ecjwk_write(private_key, notice.id, &jwk, &err));
+    assert_true(file_write(in, said, strlen(said), 0600, &err));
+    assert_true(secretfile_write(key, jwk, &err));
+    if (!run_ok(&(struct run){.argv = RUN("jose", "jwe", "dec", "-i", in, "-k", key, "-O",
+                                          "/dev/null")},
+                NULL, &err)) {
+        fail_msg("%s", err.what);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, unmake)
@@ -209,6 +307,9 @@ int main(void)
         TEST(a_short_password_is_refused),
         TEST(a_backup_is_no_file_of_a_recovery_key),
         TEST(the_jose_command_finds_the_signature_good),
+        TEST(a_signed_envelope_is_known_from_what_others_made),
+        TEST(a_change_of_any_character_of_a_signed_envelope_is_refused),
+        TEST(the_jose_command_opens_a_signed_envelope),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
