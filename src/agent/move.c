@@ -64,6 +64,13 @@ bool move_expects(const struct vm *vm)
     return is_moving(vm) && vm->agent->move->tunnel;
 }
 
+void move_close(const struct vm *vm)
+{
+    if (move_expects(vm)) {
+        move_end(vm->agent);
+    }
+}
+
 static bool find(struct agent *agent, const struct making *making, struct vm **out, struct err *err)
 {
     const char *uuid;

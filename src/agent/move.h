@@ -37,6 +37,8 @@ struct move;
 void move_free(struct move *move);
 /* This host waits for the VM to come. */
 bool move_expects(const struct vm *vm);
+/* It is not expected any more: from here on nothing of it can come. Not expected: nothing. */
+void move_close(const struct vm *vm);
 /* By the keeper: a VM that came and was given goes on; one that nobody sends is not waited for any
  * more. */
 bool move_keep(struct vm *vm, struct err *err);

@@ -7,6 +7,7 @@
 #include "agent/disk.h"
 #include "agent/home.h"
 #include "agent/lease.h"
+#include "agent/move.h"
 #include "agent/takeover.h"
 #include "agent/vm_domain.h"
 
@@ -171,6 +172,7 @@ bool vm_turn(struct vm *vm, struct hv *hv, enum hv_state *state, struct err *err
 {
     char holder[STORE_MAX_HOLDER], stuck[STORE_MAX_HOLDER];
     struct agent *agent = vm->agent;
+    struct hv_look now = {0};
 
     if (!lease_give_again(agent, vm->uuid, err)) {
         return false;
@@ -184,6 +186,12 @@ bool vm_turn(struct vm *vm, struct hv *hv, enum hv_state *state, struct err *err
     if (strcmp(holder, agent->host.name) == 0) {
         return true;
     }
+    /* The door first, then another look: nothing may come while this host takes its turn. */
+    move_close(vm);
+    if (!agent->hypervisor->look(hv, vm->uuid, &now, err)) {
+        return false;
+    }
+    *state = now.state;
     if (!discard(vm, hv, state, err)) {
         return false;
     }

@@ -18,6 +18,12 @@
  *   NO_RECORD    whom the last holder had not fenced yet is forgotten
  *   LIFT_FIRST   a fenced host lifts its fence before it looks what runs
  *   NO_SILENCE   …while writes of its dead hypervisor are still on their way
+ * With MOVE a VM also moves from one host to the other while it runs (src/agent/move.h), and each of
+ * these must find two writers:
+ *   RUNS_AT_ONCE what came runs as soon as it is there, while the one that sent it may go on
+ *   GIVE_EARLY   the lease is given while the VM may still go on here
+ *   KEEP_OPEN    what comes may come while its host takes over
+ *   NO_DISCARD   a host that takes over lets go on what came in an earlier try
  * NO_LEASE leaves the lease itself out, and must find none: a lease says whose turn it is, and spares a
  * living holder; what is safe is safe by the fence. And REACH says that nobody ever takes over from a
  * fenced host, which must be found wrong. Two hosts are searched whole; three have too many states, and
@@ -39,6 +45,12 @@ bool newest[HOSTS];   /* the host knows the newest version of the record: only t
 
 bool listed[HOSTS];          /* on the blocklist, as the monitors have it */
 bool refuses[HOSTS * DISKS]; /* as the disk has it */
+
+#ifdef MOVE
+byte copy[HOSTS];   /* what came from another host and stands still: NONE, FRESH, or OLD as below */
+bool door[HOSTS];   /* it is open for what comes */
+bool stands[HOSTS]; /* the hypervisor's guest stands still: its last memory goes over */
+#endif
 
 bool runs[HOSTS]; /* there is a hypervisor with the VM */
 bool old[HOSTS];  /* …and a write of another was taken since it was started */
@@ -63,6 +75,9 @@ active proctype Time()
 inline outdate(who)
 {
     old[who] = runs[who];
+#ifdef MOVE
+    copy[who] = (copy[who] == NONE -> NONE : OLD);
+#endif
     at = 0;
     do
     :: at < DISKS -> sent[AT(who, at)] = (sent[AT(who, at)] == NONE -> NONE : OLD); at++
@@ -114,7 +129,11 @@ proctype Guest(byte host)
 
     do
     :: atomic {
+#ifdef MOVE
+           runs[host] && !stands[host] -> select (disk : 0 .. DISKS - 1);
+#else
            runs[host] -> select (disk : 0 .. DISKS - 1);
+#endif
            sent[AT(host, disk)] = (old[host] -> OLD : FRESH);
            disk = 0
        }
@@ -216,14 +235,99 @@ inline start(me)
         assert(!listed[1 - me]);
 #endif
         runs[me] = true;
-        old[me] = false
+        old[me] = false;
+#ifdef MOVE
+        stands[me] = false;
+#ifdef NO_DISCARD
+        old[me] = (copy[me] == OLD);
+#endif
+        copy[me] = NONE
+#endif
     }
 }
 
 inline destroy(me)
 {
-    atomic { runs[me] = false; old[me] = false }
+    atomic {
+        runs[me] = false;
+        old[me] = false;
+#ifdef MOVE
+        stands[me] = false
+#endif
+    }
 }
+
+#ifdef MOVE
+/* The record says whose turn it is, over the version that this host wrote last. */
+inline give(me)
+{
+    atomic {
+        if
+        :: newest[me] -> holder = 1 - me; wrote(me)
+        :: else
+        fi
+    };
+    lease = (lease == me -> NOBODY : lease)
+}
+
+/* The guest stands still, all that it wrote is on the disks, its memory is there. Then it is gone
+ * here, or libvirt lets it go on, whatever is there by now. */
+inline send(me)
+{
+    stands[me] = true;
+    silence(me);
+    atomic {
+        if
+        :: door[1 - me] && !runs[1 - me] ->
+#ifdef RUNS_AT_ONCE
+            runs[1 - me] = true; old[1 - me] = false;
+#else
+            copy[1 - me] = FRESH;
+#endif
+            came = true
+        :: else -> came = false
+        fi
+    };
+#ifdef GIVE_EARLY
+    give(me);
+#endif
+    if
+    :: stands[me] = false /* not sent, or nobody knows: it goes on */
+    :: came -> /* sent, and gone here */
+        destroy(me);
+        if
+        :: give(me)
+        :: true /* the agent died before it had noted that */
+        fi
+    fi
+}
+
+/* It was given: what came goes on. */
+inline receive(me)
+{
+#ifndef NO_LEASE
+    atomic { lease == NOBODY || lease == me -> lease = me };
+#endif
+    newest[me] = true;
+    atomic {
+        if
+        :: newest[me] && holder == me -> unfenced[me] = false; wrote(me)
+        :: else -> newest[me] = false
+        fi
+    };
+    fence(me);
+    atomic {
+        if
+        :: newest[me] && copy[me] != NONE ->
+            runs[me] = true;
+            old[me] = (copy[me] == OLD);
+            copy[me] = NONE
+        :: else
+        fi
+    };
+    door[me] = false
+}
+#endif
 
 /* Found on the blocklist. */
 inline heal(me)
@@ -233,6 +337,10 @@ inline heal(me)
     destroy(me)
 #else
     destroy(me);
+#ifdef MOVE
+    door[me] = false;
+    copy[me] = NONE;
+#endif
 #ifndef NO_SILENCE
     silence(me);
 #endif
@@ -243,9 +351,18 @@ inline heal(me)
 proctype Host(byte me)
 {
     byte who, i;
+    bool came;
 
     do
     :: !runs[me] && !listed[me] ->
+#ifdef MOVE
+#ifndef KEEP_OPEN
+        door[me] = false;
+#endif
+#ifndef NO_DISCARD
+        copy[me] = NONE;
+#endif
+#endif
         take(me);
 #ifndef NO_FENCE
         fence(me);
@@ -254,6 +371,12 @@ proctype Host(byte me)
         :: newest[me] -> start(me) /* and it may have frozen right before */
         :: true                    /* the agent died here */
         fi
+#ifdef MOVE
+    :: !runs[me] && !listed[me] && holder != me -> copy[me] = NONE; door[me] = true /* expected */
+    :: door[me] -> door[me] = false /* declined, or the agent died */
+    :: runs[me] && newest[me] -> send(me)
+    :: !runs[me] && !listed[me] && copy[me] != NONE && holder == me -> receive(me)
+#endif
     :: runs[me] -> destroy(me) /* the guard: by its clock the lease runs out */
     :: runs[me] && newest[me] ->
         /* The guest shuts down: its writes are answered, then we let go. */

@@ -7,6 +7,7 @@
 #include "world.h"
 
 struct fake_hv fake_hv;
+struct fake_moves fake_moves;
 
 /* The files of the VM, as they lie on this host; they and the watch outlive no power cut. */
 static struct secret *files;
@@ -20,6 +21,7 @@ void fake_hv_power_cut(void)
     watcher = NULL;
     fake_copies_begin(NULL, NULL);
     fake_hv = (struct fake_hv){.state = HV_ABSENT};
+    fake_moves = (struct fake_moves){0};
 }
 
 static struct secret *secret_of(const char *text)
@@ -181,9 +183,60 @@ static bool fake_stop(struct hv *hv, const char *uuid, unsigned seconds, struct 
     return fake_destroy(hv, uuid, err);
 }
 
+/* ---- moves ---- */
+
+static bool fake_expect(struct hv *hv, const struct domain *domain, const struct hv_keys *keys,
+                        const struct hv_pass *pass, struct err *err)
+{
+    (void)hv;
+    assert_int_equal(secret_size(keys->tpm), 64);
+    assert_non_null(pass->ca);
+    assert_non_null(pass->key);
+    if (fake_hv.state != HV_ABSENT) {
+        return err_set(err, ERR_CLASH, "it is here");
+    }
+    for (size_t i = 0; i < domain->disk_count; i++) {
+        if (!disk_opens(&domain->disks[i], keys->disks[i], err)) {
+            return false;
+        }
+    }
+    fake_moves.expects = true;
+    return true;
+}
+
+static bool fake_forget(struct hv *hv, const char *uuid, struct err *err)
+{
+    (void)hv;
+    (void)uuid;
+    (void)err;
+    fake_moves.expects = false;
+    return true;
+}
+
+static bool fake_send(struct hv *hv, const struct domain *domain, const struct hv_peer *peer,
+                      const struct hv_pass *pass, const struct progress *progress, struct err *err)
+{
+    (void)hv;
+    (void)progress;
+    assert_non_null(pass->key);
+    assert_true(file_exists(peer->socket));
+    assert_true(domain->started > 0);
+    assert_int_equal(fake_hv.state, HV_RUNNING);
+    assert_null(watcher); /* what goes is not stored from here any more */
+    if (fake_moves.fails) {
+        fake_hv.state = fake_moves.stands_still ? HV_PAUSED : HV_RUNNING;
+        return err_set(err, ERR_AWAY, "the other host is gone");
+    }
+    fake_hv.state = HV_ABSENT;
+    fake_store.away = fake_moves.cuts_store;
+    return true;
+}
+
+static const struct hv_moves fake_move_calls = {fake_expect, fake_forget, fake_send};
+
 static const struct hypervisor fake = {
-    "fake",     "one VM",  fake_open,    fake_close,   fake_look, fake_list,
-    fake_start, fake_stop, fake_destroy, &fake_copies, NULL,
+    "fake",     "one VM",  fake_open,    fake_close,   fake_look,        fake_list,
+    fake_start, fake_stop, fake_destroy, &fake_copies, &fake_move_calls,
 };
 
 const struct hypervisor *const hypervisors[] = {&fake, NULL};

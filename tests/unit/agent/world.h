@@ -83,6 +83,14 @@ struct fake_hv {
     bool lives_on;        /* destroying it says it succeeded, and it did not */
 };
 extern struct fake_hv fake_hv;
+/* Moves: what comes is the tests' own doing. */
+struct fake_moves {
+    bool expects;      /* keys and pass are there */
+    bool fails;        /* sending does */
+    bool stands_still; /* and leaves the VM so */
+    bool cuts_store;   /* the datastore is away once it was sent */
+};
+extern struct fake_moves fake_moves;
 extern const struct hv_copies fake_copies;
 /* A VM starts with these; NULL: it is gone. */
 void fake_copies_begin(const struct domain *domain, const struct hv_keys *keys);
