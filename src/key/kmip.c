@@ -327,26 +327,56 @@ static bool pass(struct kmip *kmip)
     return true;
 }
 
+/* What one says is no last word while another cannot be heard. */
+static bool not_all_heard(const struct err *first, struct err *err)
+{
+    *err = *first;
+    err->kind = ERR_AWAY;
+    return err_add(err, "another key server is away, and of those that answer none opens it");
+}
+
+/* The next server that was not asked yet; with none, all that are left are away. */
+static bool reach_another(struct kmip *kmip, const char *const *asked, size_t count)
+{
+    struct err ignored = {0};
+
+    if (!pass(kmip) || !kmipserver_reach(kmip->server, &ignored)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(asked[i], kmipserver_name(kmip->server)) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* At the first of the servers that opens it. `err` with success: what one before it lacked. */
 static bool unwrap_anywhere(struct kmip *kmip, const char *object, const struct envelope *envelope,
                             const struct envelope_about *expected, struct secret **out,
                             struct err *err)
 {
-    struct err first = {0};
+    bool canary = strcmp(envelope_about(envelope)->purpose, CANARY) == 0;
+    const char *asked[KMIP_MAX_SERVERS];
+    struct err first = {0}, why = {0};
 
-    for (size_t asked = 0; asked < kmipserver_count(kmip->server); asked++) {
-        struct err why = {0};
-
+    for (size_t n = 0;; n++) {
         if (unwrap_under(kmip, object, envelope, expected, out, &why)) {
             *err = first;
             return true;
         }
-        if (first.kind == ERR_NONE || first.kind == ERR_AWAY) {
-            first = why;
-        }
-        if (!another_may_know(why.kind) || !pass(kmip)) {
+        first = n == 0 ? why : first;
+        /* A canary asks after one server, the one in use. */
+        if (canary || !another_may_know(why.kind) || n + 1 == kmipserver_count(kmip->server)) {
             break;
         }
+        asked[n] = kmipserver_name(kmip->server);
+        if (!asked[n] || !reach_another(kmip, asked, n + 1)) {
+            return not_all_heard(&first, err);
+        }
+    }
+    if (why.kind == ERR_AWAY && first.kind != ERR_AWAY) {
+        return not_all_heard(&first, err);
     }
     *err = first;
     return false;

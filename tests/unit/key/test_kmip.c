@@ -570,13 +570,20 @@ static void a_server_with_another_key_or_none_is_passed_over_and_told_of(void **
         assert_int_equal(tries_of(wrong.server), 0);
         /* Where no other holds it either, it is the first one's word that counts. */
         (void)fresh_provider(NULL);
-        AUTO(drop_key) struct key *alone = opened_at(RUN(wrong.server, wrong.server));
+        AUTO(drop_key) struct key *alone = opened_at(RUN(wrong.server));
         struct secret *none = NULL;
 
         assert_false(key_unwrap(alone, envelope, &expected, &none, &err));
         assert_int_equal(err.kind, cases[i].made ? ERR_CLASH : ERR_ABSENT);
-        pykmip_stop(&wrong);
+        /* But it is no last word while the other is away: that one may have it. */
+        (void)fresh_provider(NULL);
         pykmip_stop(&good);
+        AUTO(drop_key) struct key *half = opened_at(RUN(wrong.server, good.server));
+
+        assert_false(key_unwrap(half, envelope, &expected, &none, &err));
+        assert_int_equal(err.kind, ERR_AWAY);
+        assert_non_null(strstr(err.what, cases[i].said));
+        pykmip_stop(&wrong);
     }
 }
 
