@@ -132,7 +132,7 @@ static bool make_users(const struct store_conf *conf, rados_t cluster, struct er
     char *images = text_make("allow rwx pool=%s namespace=\"\" object_prefix rbd_", conf->name);
 
     return make_user(conf, cluster, CEPH_USER, "profile rbd, allow r", all, err) &&
-           make_user(conf, cluster, CEPH_VM, "allow r", images, err);
+           make_user(conf, cluster, CEPH_VM, "profile simple-rados-client", images, err);
 }
 
 /* "Created" is not enough: one object goes there and comes back. */
