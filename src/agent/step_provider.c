@@ -35,11 +35,18 @@ static bool rebind(struct agent *agent, const struct host_provider *given, struc
     const struct hostseal_conf conf = provider_sealing(agent, given);
     AUTO(drop_free) char *tls = agent_path(agent, "tls.key");
     AUTO(drop_secret) struct secret *secret = NULL;
+    struct err why = {0};
 
     agent_key_close(agent);
-    return cached_wipe(agent, err) &&
-           (!file_exists(tls) || hostseal_open(&conf, tls, "agent-tls", &secret, err) ||
-            err->kind == ERR_DENIED);
+    if (!cached_wipe(agent, err)) {
+        return false;
+    }
+    if (file_exists(tls) && !hostseal_open(&conf, tls, "agent-tls", &secret, &why) &&
+        why.kind != ERR_DENIED) {
+        *err = why;
+        return false;
+    }
+    return true;
 }
 
 /* Nothing is under another provider's keys before a KEK is known: until then a name may change. */

@@ -41,8 +41,12 @@ static bool put_aside(struct agent *agent, struct err *err)
     if (file_exists(agent->provider.folder) && rename(agent->provider.folder, aside) != 0) {
         return err_set(err, ERR_SYSTEM, "cannot put '%s' aside", agent->provider.folder);
     }
+    /* How secrets rest here stays: this host's private key would else be bound to nothing. */
+    struct host_provider next = {.tpm = text_copy(host->provider.tpm),
+                                 .pcrs = text_copy(host->provider.pcrs)};
+
     pthread_mutex_lock(&agent->state);
-    host_provider_clear(&host->provider);
+    host_provider_take(&host->provider, &next);
     host_provider_clear(&host->old);
     host_provider_clear(&host->next);
     host_set(&host->next_label, NULL);

@@ -102,21 +102,26 @@ static void add_pcrs(json_t *params, const struct blueprint *blueprint)
     json_decref(list);
 }
 
+json_t *ask_provider_basics(const struct blueprint *blueprint)
+{
+    const struct blueprint_provider *provider = &blueprint->encryption.provider;
+    bool recovery = blueprint->encryption.recovery == RECOVERY_REQUIRED;
+    json_t *params =
+        json_pack("{s:s, s:s, s:s, s:s}", "name", provider->name, "type", provider->type, "tpm",
+                  ask_tpm_word(blueprint), "recovery", recovery ? "required" : "off");
+
+    add_pcrs(params, blueprint);
+    if (blueprint->encryption.cache_seconds > 0) {
+        json_object_set_new(params, "cache", json_integer(blueprint->encryption.cache_seconds));
+    }
+    return params;
+}
+
 bool ask_provider(struct deploy *deploy, struct remote *remote, json_t **out, struct err *err)
 {
     const struct blueprint_provider *provider = &deploy->blueprint->encryption.provider;
-    AUTO(drop_json)
-    json_t *params = json_pack("{s:s, s:s, s:s}", "name", provider->name, "type", provider->type,
-                               "tpm", ask_tpm_word(deploy->blueprint));
+    AUTO(drop_json) json_t *params = ask_provider_basics(deploy->blueprint);
 
-    bool recovery = deploy->blueprint->encryption.recovery == RECOVERY_REQUIRED;
-
-    json_object_set_new(params, "recovery", json_string(recovery ? "required" : "off"));
-    add_pcrs(params, deploy->blueprint);
-    if (deploy->blueprint->encryption.cache_seconds > 0) {
-        json_object_set_new(params, "cache",
-                            json_integer(deploy->blueprint->encryption.cache_seconds));
-    }
     if (provider->server_count > 0 &&
         (!add_servers(params, deploy->blueprint, remote->host, err) ||
          !send_secret(remote, provider->private_key, false, "/v1/provider/private-key", err) ||

@@ -9,6 +9,9 @@
 #include "deploy/deploy.h"
 
 /* "auto", "required", "off" */
+/* {"name","type","tpm","recovery","pcrs","cache"}: what every step says that names the provider. A
+ * new reference. */
+json_t *ask_provider_basics(const struct blueprint *blueprint);
 const char *ask_tpm_word(const struct blueprint *blueprint);
 /* provider.open; an external provider's secrets go to the host's agent first. */
 bool ask_provider(struct deploy *deploy, struct remote *remote, json_t **out, struct err *err);

@@ -87,10 +87,8 @@ static bool make_provider(struct deploy *deploy, const struct step *step, struct
 
 bool deploy_request(struct deploy *deploy, struct remote *remote, char **out_pem, struct err *err)
 {
-    const struct blueprint_provider *provider = &deploy->blueprint->encryption.provider;
     AUTO(drop_json) json_t *result = NULL;
-    json_t *params = json_pack("{s:s, s:s, s:s}", "name", provider->name, "type", provider->type,
-                               "tpm", ask_tpm_word(deploy->blueprint));
+    json_t *params = ask_provider_basics(deploy->blueprint);
     const char *pem = NULL;
 
     if (!deploy_step(deploy, remote, "provider.request", params, &result, err) ||

@@ -7,6 +7,7 @@
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "key/secretfile.h"
 #include "key/tpm.h"
@@ -142,6 +143,7 @@ static json_t *record_json(const struct record *record)
         json_object_set_new(json, "pcrs", json_integer(sealed->policy.pcrs));
         if (sealed->policy.until) {
             json_object_set_new(json, "until", json_integer((json_int_t)sealed->policy.until));
+            json_object_set_new(json, "resets", json_integer(sealed->policy.resets));
         }
         set_base64url(json, "public", sealed->public_part, sealed->public_size);
         set_base64url(json, "private", sealed->private_part, sealed->private_size);
@@ -179,14 +181,15 @@ static bool read_sealed(const json_t *json, struct record *record, struct err *e
     struct tpm_sealed *sealed = &record->sealed;
     const json_t *parent = NULL;
     const char *name = NULL, *box = NULL;
-    int64_t handle = 0, pcrs = 0, until = 0;
+    int64_t handle = 0, pcrs = 0, until = 0, resets = 0;
 
     if (!json_get_object(json, "parent", &parent, err) ||
         !json_get_integer(parent, "handle", 0, UINT32_MAX, &handle, err) ||
         !json_get_string(parent, "name", TPM_NAME_SIZE - 1, &name, err) ||
         !json_get_integer(json, "pcrs", 0, (1 << 24) - 1, &pcrs, err) ||
         (json_object_get(json, "until") &&
-         !json_get_integer(json, "until", 1, INT64_MAX, &until, err)) ||
+         (!json_get_integer(json, "until", 1, INT64_MAX, &until, err) ||
+          !json_get_integer(json, "resets", 1, UINT32_MAX, &resets, err))) ||
         !read_blob(json, "public", sealed->public_part, &sealed->public_size, err) ||
         !read_blob(json, "private", sealed->private_part, &sealed->private_size, err) ||
         !json_get_string(json, "box", MAX_RECORD, &box, err) ||
@@ -194,7 +197,8 @@ static bool read_sealed(const json_t *json, struct record *record, struct err *e
         return false;
     }
     sealed->parent_handle = (uint32_t)handle;
-    sealed->policy = (struct tpm_policy){.pcrs = (unsigned)pcrs, .until = (uint64_t)until};
+    sealed->policy = (struct tpm_policy){
+        .pcrs = (unsigned)pcrs, .until = (uint64_t)until, .resets = (uint32_t)resets};
     memcpy(sealed->parent_name, name, strlen(name) + 1);
     return true;
 }
@@ -253,13 +257,14 @@ static bool seal_to_tpm(struct tpm *tpm, const struct hostseal_conf *conf,
 {
     AUTO(drop_secret) struct secret *key = NULL;
     struct tpm_policy policy = {.pcrs = conf->pcrs};
-    uint64_t now = 0;
+    struct tpm_time now = {0};
 
     if (conf->seconds) {
-        if (!tpm_clock(tpm, &now, err)) {
+        if (!tpm_now(tpm, &now, err)) {
             return false;
         }
-        policy.until = now + (uint64_t)conf->seconds * 1000;
+        policy.until = now.clock + (uint64_t)conf->seconds * 1000;
+        policy.resets = now.resets + HOSTSEAL_STARTS;
     }
     return secret_random(BOX_KEY_SIZE, &key, err) &&
            aead_seal(key, span_text(record->purpose), secret, &record->box, &record->box_size,
@@ -347,14 +352,19 @@ static bool suits(const struct hostseal_conf *conf, const struct record *record,
     return true;
 }
 
-/* A limit in time would begin anew. */
-static bool refit(const struct hostseal_conf *conf, const char *path, const struct record *record,
-                  const struct secret *secret, struct err *err)
+/* A limit in time would begin anew. What opened is not thrown away because it could not be bound to
+ * something else: that is told, and tried at the next opening. */
+static void refit(const struct hostseal_conf *conf, const char *path, const struct record *record,
+                  const struct secret *secret)
 {
     const struct tpm_policy *policy = &record->sealed.policy;
+    struct err err = {0};
 
-    return conf->tpm == TPM_OFF || policy->until != 0 || policy->pcrs == conf->pcrs ||
-           hostseal_seal(conf, path, record->purpose, secret, err);
+    if (conf->tpm != TPM_OFF && policy->until == 0 && policy->pcrs != conf->pcrs &&
+        !hostseal_seal(conf, path, record->purpose, secret, &err)) {
+        err_add(&err, "'%s' stays bound to the PCRs that it was bound to", path);
+        log_err(&err);
+    }
 }
 
 bool hostseal_open(const struct hostseal_conf *conf, const char *path, const char *purpose,
@@ -370,10 +380,10 @@ bool hostseal_open(const struct hostseal_conf *conf, const char *path, const cha
     if (!suits(conf, &record, purpose, err) ||
         !(record.by == HOSTSEAL_BY_TPM
               ? open_by_tpm(conf, &record, &secret, err)
-              : secret_read_file(beside, HOSTSEAL_MAX_SECRET, false, &secret, err)) ||
-        !refit(conf, path, &record, secret, err)) {
+              : secret_read_file(beside, HOSTSEAL_MAX_SECRET, false, &secret, err))) {
         return err_add(err, "open '%s'", path);
     }
+    refit(conf, path, &record, secret);
     *out = TAKE(secret);
     return true;
 }

@@ -23,6 +23,10 @@
  * key, and that key by the TPM. */
 #define HOSTSEAL_MAX_SECRET 16384u
 
+/* The TPM's clock may lose an hour whenever power is lost: so its time cannot be stretched without
+ * end by pulling the plug. A host that runs seals such a record again long before. */
+#define HOSTSEAL_STARTS 8u
+
 enum tpm_mode {
     TPM_AUTO,     /* a TPM where there is one, else a file of root's */
     TPM_REQUIRED, /* a TPM, else ERR_ABSENT */
@@ -33,7 +37,8 @@ struct hostseal_conf {
     enum tpm_mode tpm;
     const char *tcti; /* tpm2-tss's words; NULL: /etc/quoin/tpm.env's TCTI=…, else /dev/tpmrm0 */
     unsigned pcrs;    /* a bit for each SHA-256 PCR that must not change, which needs a TPM; 0 */
-    unsigned seconds; /* a TPM opens it no longer than this, by its own clock; 0: for ever */
+    unsigned seconds; /* a TPM opens it no longer than this, by its own clock, and after no more
+                       * than HOSTSEAL_STARTS of its starts; 0: for ever */
 };
 
 /* "auto", "required", "off". */
@@ -47,7 +52,7 @@ bool hostseal_seal(const struct hostseal_conf *conf, const char *path, const cha
  * ERR_CLASH: sealed for another purpose, or with less than `conf` requires. ERR_AWAY: the TPM is
  * busy or locked out. */
 /* One that is bound to other PCRs than `conf` says is sealed anew once it is open: to those of
- * `conf`, as they are now. */
+ * `conf`, as they are now; where that fails it stays as it is, and the journal says so. */
 bool hostseal_open(const struct hostseal_conf *conf, const char *path, const char *purpose,
                    struct secret **out, struct err *err);
 /* Overwritten before it goes. Removing what is not there succeeds. */

@@ -58,7 +58,7 @@ static const struct {
     {TPM2_RC_POLICY_FAIL, ERR_DENIED, "the PCRs are not what they were when it was sealed",
      "boot what was booted then; or bring the keys back by the recovery key or the backup, which "
      "binds them to the PCRs as they are now: quoin key recover --file FILE"},
-    {TPM2_RC_POLICY, ERR_DENIED, "its time is over, by the TPM's clock", NULL},
+    {TPM2_RC_POLICY, ERR_DENIED, "its time is over, by the TPM's clock or its starts", NULL},
     {TPM2_RC_AUTH_FAIL, ERR_DENIED, "the TPM refuses the authorization", NULL},
     {TPM2_RC_BAD_AUTH, ERR_DENIED, "the TPM's owner hierarchy has a password",
      "make a storage key at 0x81000001 (tpm2_createprimary, tpm2_evictcontrol)"},
@@ -302,19 +302,22 @@ static bool policy_add_pcrs(struct tpm *tpm, ESYS_TR session, unsigned pcrs, str
     return rc == TSS2_RC_SUCCESS || fail(rc, "bind to the TPM's PCRs", err);
 }
 
-/* Where the clock lies in a TPMS_TIME_INFO: behind its 64 bits of `time`. */
-#define CLOCK_OFFSET 8
+/* Where they lie in a TPMS_TIME_INFO: 64 bits of `time`, 64 of `clock`, 32 of `resetCount`. */
+#define CLOCK_OFFSET  8
+#define RESETS_OFFSET 16
 
-static bool policy_add_until(struct tpm *tpm, ESYS_TR session, uint64_t until, struct err *err)
+/* What lies there, as a number of `size` bytes, is not above `limit`. */
+static bool policy_add_limit(struct tpm *tpm, ESYS_TR session, uint64_t limit, UINT16 size,
+                             UINT16 offset, struct err *err)
 {
-    TPM2B_OPERAND limit = {.size = sizeof(until)};
+    TPM2B_OPERAND operand = {.size = size};
     TSS2_RC rc;
 
-    for (size_t i = 0; i < sizeof(until); i++) {
-        limit.buffer[i] = (BYTE)(until >> (56 - 8 * i));
+    for (unsigned i = 0; i < size; i++) {
+        operand.buffer[i] = (BYTE)(limit >> (8 * (size - 1u - i)));
     }
     rc = Esys_PolicyCounterTimer(tpm->esys, session, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                                 &limit, CLOCK_OFFSET, TPM2_EO_UNSIGNED_LE);
+                                 &operand, offset, TPM2_EO_UNSIGNED_LE);
     return rc == TSS2_RC_SUCCESS || fail(rc, "bind to the TPM's clock", err);
 }
 
@@ -327,7 +330,9 @@ static bool policy_add(struct tpm *tpm, ESYS_TR session, const struct tpm_policy
                        struct err *err)
 {
     return (policy->pcrs == 0 || policy_add_pcrs(tpm, session, policy->pcrs, err)) &&
-           (policy->until == 0 || policy_add_until(tpm, session, policy->until, err));
+           (policy->until == 0 ||
+            (policy_add_limit(tpm, session, policy->until, 8, CLOCK_OFFSET, err) &&
+             policy_add_limit(tpm, session, policy->resets, 4, RESETS_OFFSET, err)));
 }
 
 /* The digest of "these PCRs as they are now, and no later than that". */
@@ -416,7 +421,7 @@ static bool create(struct tpm *tpm, const struct parent *parent, const struct tp
     return good;
 }
 
-bool tpm_clock(struct tpm *tpm, uint64_t *out_ms, struct err *err)
+bool tpm_now(struct tpm *tpm, struct tpm_time *out, struct err *err)
 {
     TPMS_TIME_INFO *now = NULL;
     TSS2_RC rc = Esys_ReadClock(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &now);
@@ -424,7 +429,7 @@ bool tpm_clock(struct tpm *tpm, uint64_t *out_ms, struct err *err)
     if (rc != TSS2_RC_SUCCESS) {
         return fail(rc, "read the TPM's clock", err);
     }
-    *out_ms = now->clockInfo.clock;
+    *out = (struct tpm_time){.clock = now->clockInfo.clock, .resets = now->clockInfo.resetCount};
     Esys_Free(now);
     return true;
 }

@@ -29,8 +29,18 @@ struct tpm;
 
 /* What the TPM asks for before it opens; all zero: nothing. */
 struct tpm_policy {
-    unsigned pcrs;  /* bit n: PCR n of the SHA-256 bank, 0 … 23, is as it was when sealed */
-    uint64_t until; /* its clock (tpm_clock) is not past this; 0: any time */
+    unsigned pcrs; /* bit n: PCR n of the SHA-256 bank, 0 … 23, is as it was when sealed */
+    uint64_t
+        until; /* its clock (tpm_now) is not past this; 0: any time, and `resets` counts nothing */
+    uint32_t resets; /* nor was it started more often than this */
+};
+
+struct tpm_time {
+    /* Milliseconds. It goes on while the TPM has power, over restarts too, and nobody sets it back
+     * without clearing the TPM; but it is kept now and then only: a sudden loss of power may take
+     * an hour of it (TPM 2.0 part 1, "Timing Components"), each time. So count the starts too. */
+    uint64_t clock;
+    uint32_t resets; /* how often it was started since it was cleared */
 };
 
 struct tpm_sealed {
@@ -48,10 +58,7 @@ bool tpm_open(const char *tcti, struct tpm **out, struct err *err);
 void tpm_close(struct tpm *tpm);
 DROP(tpm, struct tpm *, tpm_close);
 
-/* Milliseconds. It goes on while the TPM has power, over restarts too (after a sudden loss of power
- * it may have lost an hour), and nobody sets it back without clearing the TPM (TPM 2.0 part 1,
- * "Timing Components"). */
-bool tpm_clock(struct tpm *tpm, uint64_t *out_ms, struct err *err);
+bool tpm_now(struct tpm *tpm, struct tpm_time *out, struct err *err);
 /* 1 … TPM_MAX_SECRET bytes. */
 bool tpm_seal(struct tpm *tpm, const struct tpm_policy *policy, const struct secret *secret,
               struct tpm_sealed *out, struct err *err);

@@ -63,6 +63,8 @@ static const struct shape disk_shape[] = {{"name", TEXT}, {"bytes", NUMBER}, {0}
 static const struct shape network_shape[] = {
     {"bridge", TEXT}, {"address", TEXT}, {"hostname", TEXT}, {0}};
 
+static const struct shape lease_shape[] = {{"state", TEXT}, {"renewed", NUMBER}, {0}};
+
 static const struct shape vm_shape[] = {{"name", TEXT},
                                         {"id", TEXT},
                                         {"state", TEXT},
@@ -71,6 +73,8 @@ static const struct shape vm_shape[] = {{"name", TEXT},
                                         {"recovery", TEXT},
                                         {"generation", NUMBER},
                                         {"since", NUMBER},
+                                        {"cached", NUMBER},
+                                        {"lease", OBJECT, lease_shape},
                                         {"trouble", TEXT},
                                         {"cpus", NUMBER},
                                         {"memory", NUMBER},

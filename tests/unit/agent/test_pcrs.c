@@ -130,6 +130,37 @@ static void other_pcrs_in_the_blueprint_bind_all_of_it_anew(void **state)
     opens_must();
 }
 
+/* quoin key csr, before or after a deploy. */
+static void a_request_leaves_the_binding_as_it_is(void **state)
+{
+    (void)state;
+    make(json_pack("[i]", 11));
+    (void)step_do("provider.request", params(json_pack("[i]", 11)));
+    assert_int_equal(bound_to("provider/root.json"), 1 << 11);
+    assert_int_equal(bound_to("tls.key"), 1 << 11);
+    assert_string_equal(world.agent.host.provider.pcrs, "11");
+}
+
+static void what_cannot_be_bound_anew_opens_all_the_same(void **state)
+{
+    const struct hostseal_conf bound = {.tpm = TPM_AUTO, .tcti = a.tcti, .pcrs = 1u << 11};
+    const struct hostseal_conf plain = {.tpm = TPM_AUTO, .tcti = a.tcti};
+    AUTO(drop_free) char *path = agent_path(&world.agent, "record.json");
+    AUTO(drop_secret) struct secret *secret = NULL, *out = NULL;
+    struct err err = {0};
+
+    (void)state;
+    assert_true(secret_random(32, &secret, &err));
+    assert_true(hostseal_seal(&plain, path, "test", secret, &err));
+    disk_full(0);
+    bool opened = hostseal_open(&bound, path, "test", &out, &err);
+
+    disk_free();
+    assert_true(opened);
+    assert_true(secret_equal(secret, out));
+    assert_int_equal(bound_to("record.json"), 0);
+}
+
 static struct secret *file_for_the_user(void)
 {
     static const char word[] = "correct horse battery staple";
@@ -200,6 +231,8 @@ int main(void)
         BOUND(what_is_kept_is_bound_to_the_pcrs_of_the_blueprint),
         BOUND(changed_pcrs_open_nothing_and_say_which_and_what_to_do),
         BOUND(other_pcrs_in_the_blueprint_bind_all_of_it_anew),
+        BOUND(a_request_leaves_the_binding_as_it_is),
+        BOUND(what_cannot_be_bound_anew_opens_all_the_same),
         BOUND(the_recovery_key_brings_all_back_under_the_pcrs_as_they_are),
         BOUND(pcrs_that_no_tpm_has_and_a_host_without_one_are_refused),
     };

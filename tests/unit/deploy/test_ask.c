@@ -305,7 +305,7 @@ static void params_are_as_the_protocol_says(void **state)
 {
     (void)state;
     assert_params(make("provider.open", ""),
-                  "{\"name\":\"corp\",\"type\":\"native\",\"tpm\":\"auto\"}");
+                  "{\"name\":\"corp\",\"type\":\"native\",\"tpm\":\"auto\",\"recovery\":\"off\"}");
     assert_params(make("store.begin", ""), "{\"type\":\"ceph\",\"name\":\"ds1\",\"network\":"
                                            "\"127.0.0.0/8\",\"replicas\":1}");
     assert_params(make("ca.make", ""), "{}");
@@ -314,6 +314,29 @@ static void params_are_as_the_protocol_says(void **state)
 
     assert_true(state_read_ca(world.deploy.state, &pem, &err));
     assert_string_equal(pem, "PEM\n");
+}
+
+/* A step that named less would take the binding, or what is kept, away. */
+static void each_step_that_names_the_provider_says_all_of_it(void **state)
+{
+    static const char *const lines[] = {
+        "{\"event\":\"done\",\"changed\":false,\"result\":{\"request\":\"PEM\"}}", NULL};
+    static unsigned pcrs[] = {7, 11};
+    AUTO(drop_json) json_t *opened = NULL;
+    AUTO(drop_free) char *pem = NULL;
+    struct err err = {0};
+
+    (void)state;
+    world.blueprint.encryption.pcrs = pcrs;
+    world.blueprint.encryption.pcr_count = 2;
+    world.blueprint.encryption.cache_seconds = 3600;
+    world.blueprint.encryption.recovery = RECOVERY_REQUIRED;
+    opened = json_deep_copy(make("provider.open", ""));
+    assert_params(opened, "{\"name\":\"corp\",\"type\":\"native\",\"tpm\":\"auto\","
+                          "\"recovery\":\"required\",\"pcrs\":[7,11],\"cache\":3600}");
+    peer.lines = lines;
+    assert_true(deploy_request(&world.deploy, &world.remote, &pem, &err));
+    assert_true(json_equal(json_object_get(peer.order, "params"), opened));
 }
 
 static void vm_seal_carries_a_hash_and_never_the_password(void **state)
@@ -408,6 +431,7 @@ int main(void)
         IT(every_step_of_a_plan_has_a_maker),
         IT(an_order_names_cluster_and_host),
         IT(params_are_as_the_protocol_says),
+        IT(each_step_that_names_the_provider_says_all_of_it),
         IT(vm_seal_carries_a_hash_and_never_the_password),
         IT(disks_without_an_image_are_asked_for_by_name),
         IT(any_password_arrives_as_it_is),

@@ -118,6 +118,26 @@ static void the_tpms_clock_ends_it_too(void **state)
     refused(envelope, NOW, ERR_DENIED, "its time is over, by the TPM's clock");
 }
 
+/* Its clock may lose what it went on by: then the plug would stretch it without end. */
+static void pulling_the_plug_does_not_stretch_its_time(void **state)
+{
+    AUTO(drop_secret) struct secret *out = NULL;
+    struct err err = {0};
+
+    (void)state;
+    put();
+    for (unsigned i = 0; i < HOSTSEAL_STARTS; i++) {
+        swtpm_stop(&a);
+        swtpm_start("a", &a);
+    }
+    if (!cache_get(&conf, envelope, NOW, &out, NULL, &err)) {
+        fail_msg("%s", err.what);
+    }
+    swtpm_stop(&a);
+    swtpm_start("a", &a);
+    refused(envelope, NOW, ERR_DENIED, "its starts");
+}
+
 static void beside_another_envelope_it_is_of_no_use(void **state)
 {
     AUTO(drop_envelope) struct envelope *rewrapped = wrapped(2), *twin = wrapped(1);
@@ -200,6 +220,7 @@ int main(void)
         TEST(a_shorter_limit_counts_at_once),
         TEST(a_clock_that_was_set_back_opens_nothing),
         TEST(the_tpms_clock_ends_it_too),
+        TEST(pulling_the_plug_does_not_stretch_its_time),
         TEST(beside_another_envelope_it_is_of_no_use),
         TEST(another_tpm_opens_nothing),
         TEST(changed_pcrs_open_nothing),

@@ -247,11 +247,13 @@ static void seal_for(const char *tcti, uint64_t milliseconds, unsigned pcrs,
                      const struct secret *secret, struct tpm_sealed *out)
 {
     AUTO(drop_tpm) struct tpm *tpm = opened(tcti);
-    struct tpm_policy policy = {.pcrs = pcrs};
+    struct tpm_time now = {0};
     struct err err = {0};
 
-    assert_true(tpm_clock(tpm, &policy.until, &err));
-    policy.until += milliseconds;
+    assert_true(tpm_now(tpm, &now, &err));
+    const struct tpm_policy policy = {
+        .pcrs = pcrs, .until = now.clock + milliseconds, .resets = now.resets};
+
     assert_true(tpm_seal(tpm, &policy, secret, out, &err));
 }
 

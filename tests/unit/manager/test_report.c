@@ -14,7 +14,8 @@ static const char good[] =
     "  {'id': 1, 'host': 'h2', 'disk': '/dev/b', 'up': false}]},"
     " 'provider': {'name': 'native', 'kek': 'k1', 'sealed_by': 'tpm', 'backup_fetched': false},"
     " 'vms': [{'name': 'mgr', 'id': 'u1', 'state': 'running', 'encrypted': true,"
-    "  'generation': 2, 'since': 86400}]}";
+    "  'generation': 2, 'since': 86400, 'cached': 77, 'lease': {'state': 'held', 'renewed': 900,"
+    "  'holder': 'h1'}}]}";
 
 static json_t *report_of(const char *quoted)
 {
@@ -42,8 +43,11 @@ static void known_fields_are_kept_and_no_others(void **state)
     assert_string_equal(json_string_or(report, "host", ""), "h1");
     assert_null(json_object_get(report, "secret"));
     assert_true(json_is_null(json_object_get(report, "waiting")));
-    assert_true(json_is_null(
-        json_object_get(json_array_get(json_object_get(report, "vms"), 0), "trouble")));
+    const json_t *vm = json_array_get(json_object_get(report, "vms"), 0);
+
+    assert_true(json_is_null(json_object_get(vm, "trouble")));
+    assert_int_equal(json_integer_value(json_object_get(vm, "cached")), 77);
+    assert_string_equal(json_string_or(json_object_get(vm, "lease"), "state", ""), "held");
 }
 
 static void reasons_are_a_list_however_they_come(void **state)
