@@ -309,12 +309,12 @@ static bool unwrap_under(struct kmip *kmip, const char *object, const struct env
     return true;
 }
 
-/* Servers that are meant to hold the same may not: one was restored from an older copy, or has not
- * heard of a key yet. What the operators decided (deactivated, compromised, not for us) is no such
- * thing, and no other server is asked whether it knows of it. */
+/* Servers that are meant to hold the same may not: one was restored from an older copy, has not
+ * heard of a key yet, or fails. What the operators decided (deactivated, compromised, not for us)
+ * is no such thing, and no other server is asked whether it knows of it. */
 static bool another_may_know(enum err_kind kind)
 {
-    return kind == ERR_CLASH || kind == ERR_ABSENT;
+    return kind == ERR_CLASH || kind == ERR_ABSENT || kind == ERR_SYSTEM;
 }
 
 static bool pass(struct kmip *kmip)

@@ -10,6 +10,8 @@ enum { STATUS_SUCCESS = 0, STATUS_PENDING = 2 };
 enum { CRYPTO_FAILURE = 0x0A, GENERAL_FAILURE = 0x100 };
 enum { CREDENTIAL_USER_AND_PASSWORD = 1 };
 
+/* Away is who does not answer, and for that a host may keep keys (encryption.cache): who answers
+ * that it cannot now is there. */
 static const struct {
     uint32_t reason;
     enum err_kind kind;
@@ -32,14 +34,14 @@ static const struct {
     {0x18, ERR_CLASH, "such an object is there already"},
     {0x24, ERR_CLASH, "it does not take these cryptographic parameters"},
     {0x29, ERR_DENIED, "the key's usage mask forbids it"},
-    {0x2A, ERR_AWAY, "it failed"},
+    {0x2A, ERR_SYSTEM, "it failed"},
     {0x35, ERR_CLASH, "an object of this name is there already"},
     {0x36, ERR_ABSENT, "the object was destroyed"},
     {0x37, ERR_ABSENT, "there is no such object"},
     {0x39, ERR_DENIED, "permission denied"},
     {0x3E, ERR_CLASH, "it does not have these cryptographic parameters"},
     {0x43, ERR_DENIED, "the object's state forbids it"},
-    {0x100, ERR_AWAY, "it failed"},
+    {0x100, ERR_SYSTEM, "it failed"},
 };
 
 static const char *const operation_names[] = {
@@ -210,7 +212,7 @@ bool kmipcall_reply(const struct secret *bytes, enum kmip_operation operation, s
         return err_add(err, "the key server's answer");
     }
     if (ttlv_enum(&status) == STATUS_PENDING) {
-        return err_set(err, ERR_AWAY, "the key server wants to be asked again later");
+        return err_set(err, ERR_SYSTEM, "the key server wants to be asked again later");
     }
     if (ttlv_enum(&status) != STATUS_SUCCESS) {
         return refused(&item, operation, err);

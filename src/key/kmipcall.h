@@ -125,7 +125,8 @@ __attribute__((unused)) static inline void drop_kmipcall(struct kmipcall *call)
 
 /* The payload of the response to `operation`, pointing into `message`. What the server refuses is
  * an error of the kind that its reason means, with its own words: ERR_ABSENT no such object,
- * ERR_DENIED not allowed, ERR_CLASH not supported, ERR_AWAY busy. ERR_INPUT: no sound response, or
+ * ERR_DENIED not allowed, ERR_CLASH not supported, ERR_SYSTEM it failed or
+ * is busy. ERR_INPUT: no sound response, or
  * one to something else. */
 bool kmipcall_reply(const struct secret *message, enum kmip_operation operation, struct ttlv *out,
                     struct err *err);

@@ -25,6 +25,7 @@ enum lie {
     LIE_ZERO_KEY,
     LIE_WRAPPED,
     LIE_PENDING,
+    LIE_FAILS, /* "general failure" */
     LIE_OTHER_OPERATION,
     LIE_NO_PAYLOAD,
     LIE_NO_KMIP,
@@ -202,14 +203,15 @@ static inline size_t liar_message(uint32_t operation, unsigned char *bytes, size
     ttlv_put_begin(&writer, KMIP_BATCH_ITEM);
     ttlv_put_enum(&writer, KMIP_OPERATION,
                   lies && liar.lie == LIE_OTHER_OPERATION ? KMIP_CREATE : operation);
-    bool refuses = liar.encrypts && liar_refuses(operation);
+    bool fails = lies && liar.lie == LIE_FAILS;
+    bool refuses = fails || (liar.encrypts && liar_refuses(operation));
 
     ttlv_put_enum(&writer, KMIP_RESULT_STATUS,
                   refuses                           ? 1
                   : lies && liar.lie == LIE_PENDING ? 2
                                                     : 0);
     if (refuses) {
-        ttlv_put_enum(&writer, KMIP_RESULT_REASON, LIAR_CRYPTO_FAILURE);
+        ttlv_put_enum(&writer, KMIP_RESULT_REASON, fails ? 0x100 : LIAR_CRYPTO_FAILURE);
     } else if (!lies || liar.lie != LIE_NO_PAYLOAD) {
         ttlv_put_begin(&writer, KMIP_RESPONSE_PAYLOAD);
         if (lies && liar.lie == LIE_DEEP) {

@@ -147,7 +147,8 @@ static const struct {
     {LIE_SHORT_KEY, ERR_CLASH, "something else than an AES-256 key", ABOUT_KEYS},
     {LIE_ZERO_KEY, ERR_CLASH, "something else than an AES-256 key", ABOUT_KEYS},
     {LIE_WRAPPED, ERR_CLASH, "something else than an AES-256 key", ABOUT_KEYS},
-    {LIE_PENDING, ERR_AWAY, "again later"},
+    {LIE_PENDING, ERR_SYSTEM, "again later"},
+    {LIE_FAILS, ERR_SYSTEM, "it failed", ABOUT_KEYS}, /* not away: the cache stays shut */
     {LIE_OTHER_OPERATION, ERR_INPUT, "answers operation 0x1"},
     {LIE_NO_PAYLOAD, ERR_INPUT, "response payload"},
     {LIE_NO_KMIP, ERR_INPUT, "no KMIP"},
