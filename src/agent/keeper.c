@@ -55,8 +55,10 @@ static bool clear_stray(struct vm *vm, struct hv *hv, enum hv_state state, struc
 {
     struct err theirs = {0};
 
-    if (state == HV_ABSENT || move_expects(vm) || vm_turn(vm, hv, &state, &theirs) ||
-        theirs.kind == ERR_CLASH) {
+    if (state == HV_ABSENT) {
+        return move_tidy(vm, err);
+    }
+    if (move_expects(vm) || vm_turn(vm, hv, &state, &theirs) || theirs.kind == ERR_CLASH) {
         return true;
     }
     *err = theirs;

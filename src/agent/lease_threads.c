@@ -166,9 +166,9 @@ static bool renew(struct leases *leases, struct leased *leased, json_t **record,
     AUTO(drop_free) char *name = lease_name(leased->uuid);
     struct err changed = {0};
 
-    if (!lease_link(leases, err) ||
-        !leases->backend->leases->take(leases->store, name, leases->holder, LEASE_SECONDS, err) ||
-        (!*record && !reread(leases, leased, record, version, err))) {
+    /* An agent before us may have given it away: then the lock is another's to take. */
+    if (!lease_link(leases, err) || (!*record && !reread(leases, leased, record, version, err)) ||
+        !leases->backend->leases->take(leases->store, name, leases->holder, LEASE_SECONDS, err)) {
         return false;
     }
     lease_record_count(*record);
@@ -177,8 +177,15 @@ static bool renew(struct leases *leases, struct leased *leased, json_t **record,
         return true;
     }
     if (changed.kind == ERR_CLASH) {
+        struct err ignored = {0};
+
         json_decref(TAKE(*record));
-        return reread(leases, leased, record, version, err);
+        if (!reread(leases, leased, record, version, err)) {
+            (void)(err->kind == ERR_CLASH &&
+                   leases->backend->leases->drop(leases->store, name, leases->holder, &ignored));
+            return false;
+        }
+        return true;
     }
     *err = changed;
     return false;

@@ -16,6 +16,8 @@
 #define MOVE_DAYS 1u
 /* For so long a host waits for a VM that nobody sends; a step that sends begins within seconds. */
 #define EXPECT_MS 300000
+/* And at most so long for one that is sent: its door leads to this host's hypervisor. */
+#define MOVE_MS 3600000
 /* How often the record is looked at while a VM is about to be given. */
 #define LOOK_NS 100000000L
 /* One vm.receive at most; it is asked again. */
@@ -26,7 +28,8 @@ struct move {
     char vm[UUID_SIZE];
     struct secret *key;    /* of this host's certificate */
     struct tunnel *tunnel; /* its door, where it is expected; else NULL */
-    int64_t heard_at;      /* by the agent's clock: begun, or somebody was in the tunnel */
+    int64_t began_at;
+    int64_t heard_at; /* by the agent's clock: begun, or somebody was in the tunnel */
 };
 
 void move_free(struct move *move)
@@ -50,7 +53,7 @@ static struct move *move_new(const struct vm *vm)
     struct move *move = text_room(1, sizeof(*move));
 
     memcpy(move->vm, vm->uuid, UUID_SIZE);
-    move->heard_at = vm->agent->now();
+    move->began_at = move->heard_at = vm->agent->now();
     return move;
 }
 
@@ -232,6 +235,7 @@ static bool open_door(struct vm *vm, struct pass *pass, struct err *err)
     if (!tunnel_listen(&conf, &move->tunnel, err)) {
         return false;
     }
+    vm->tidy = false;
     move->key = TAKE(pass->key);
     vm->agent->move = TAKE(move);
     return true;
@@ -379,6 +383,10 @@ static bool send_vm(struct vm *vm, const struct sending *sending, struct making 
     if (!sent) {
         return go_on(vm, err);
     }
+    /* Looked at, not believed: before the other host's turn nothing of it is here. */
+    if (!agent->hypervisor->destroy(hv, vm->uuid, err)) {
+        return false;
+    }
     if (!lease_give(agent, vm->uuid, sending->host, sending->address, err)) {
         return false;
     }
@@ -487,6 +495,19 @@ bool step_vm_receive(struct agent *agent, struct making *making, struct err *err
     }
 }
 
+bool move_tidy(struct vm *vm, struct err *err)
+{
+    struct agent *agent = vm->agent;
+    struct hv *hv = NULL;
+
+    if (vm->tidy || agent->move) {
+        return true;
+    }
+    vm->tidy = agent_hv(agent, &hv, err) && agent->hypervisor->moves->forget(hv, vm->uuid, err) &&
+               files_clear(vm->uuid, err);
+    return vm->tidy;
+}
+
 bool step_vm_decline(struct agent *agent, struct making *making, struct err *err)
 {
     struct vm *vm = NULL;
@@ -517,5 +538,7 @@ bool move_keep(struct vm *vm, struct err *err)
     if (tunnel_busy(agent->move->tunnel)) {
         agent->move->heard_at = agent->now();
     }
-    return agent->now() - agent->move->heard_at < EXPECT_MS || decline(vm, err);
+    return (agent->now() - agent->move->heard_at < EXPECT_MS &&
+            agent->now() - agent->move->began_at < MOVE_MS) ||
+           decline(vm, err);
 }

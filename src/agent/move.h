@@ -39,6 +39,9 @@ void move_free(struct move *move);
 bool move_expects(const struct vm *vm);
 /* It is not expected any more: from here on nothing of it can come. Not expected: nothing. */
 void move_close(const struct vm *vm);
+/* By the keeper, for a VM that is neither here nor expected: keys and files that an agent before us
+ * had prepared for it are gone, once. */
+bool move_tidy(struct vm *vm, struct err *err);
 /* By the keeper: a VM that came and was given goes on; one that nobody sends is not waited for any
  * more. */
 bool move_keep(struct vm *vm, struct err *err);

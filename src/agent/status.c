@@ -270,7 +270,8 @@ static json_t *vms_json(struct agent *agent)
             (void)agent->hypervisor->look(agent->hv, json_string_or(item, "id", ""), &look,
                                           &ignored);
         }
-        json_object_set_new(item, "state", json_string(hv_state_name(look.state)));
+        json_object_set_new(item, "state",
+                            agent->hv ? json_string(hv_state_name(look.state)) : json_null());
         json_object_set_new(item, "since", json_integer(look.since));
         add_lease(agent, item);
     }

@@ -420,6 +420,12 @@ bool step_host_maintenance(struct agent *agent, struct making *making, struct er
     if (!json_get_bool(making->params, "on", &on, err)) {
         return false;
     }
+    struct hv *hv = NULL;
+
+    /* Who asks next what runs here must be told the truth. */
+    if (on && (!agent_hv(agent, &hv, err) || !vm_list_load(agent, err))) {
+        return false;
+    }
     making->changed = agent->host.maintenance != on;
     pthread_mutex_lock(&agent->state);
     agent->host.maintenance = on;

@@ -37,6 +37,7 @@ struct vm {
     time_t cached;      /* opened by a key kept here since then, its provider away; 0: it was not */
     int64_t cache_next; /* by the agent's clock: its key is kept anew then; under `work` */
     struct files_watch *watch;
+    bool tidy;     /* nothing of a move that was broken off is left here; under `work` */
     bool swept;    /* what an interrupted copy left was looked for; under `work` */
     bool refuted;  /* the proof after a deep rekey found plain blocks; under `work` */
     char *trouble; /* why it does not run, or NULL */

@@ -155,10 +155,10 @@ static bool start_leased(struct vm *vm, struct hv *hv, enum hv_state state, stru
  * here and was never given. Nothing of it is kept. */
 static bool discard(struct vm *vm, struct hv *hv, enum hv_state *state, struct err *err)
 {
-    if (*state == HV_ABSENT) {
-        return true;
-    }
     files_watch_stop(TAKE(vm->watch));
+    if (*state == HV_ABSENT) {
+        return files_clear(vm->uuid, err);
+    }
     if (!vm->agent->hypervisor->destroy(hv, vm->uuid, err) || !files_clear(vm->uuid, err)) {
         return false;
     }

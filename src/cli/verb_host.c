@@ -74,7 +74,7 @@ static bool runs_vms(const json_t *status)
 
     json_array_foreach(json_object_get(status, "vms"), i, vm)
     {
-        if (strcmp(json_string_or(vm, "state", "off"), "off") != 0) {
+        if (strcmp(json_string_or(vm, "state", "unknown"), "off") != 0) {
             return true;
         }
     }

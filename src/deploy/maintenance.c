@@ -42,7 +42,14 @@ static bool answers(const json_t *status)
 
 static const char *state_of(const json_t *vm)
 {
-    return json_string_or(vm, "state", "off");
+    return json_string_or(vm, "state", "unknown");
+}
+
+/* Also one whose host holds its lease and does not say how it is. */
+static bool is_here(const json_t *vm)
+{
+    return strcmp(state_of(vm), "off") != 0 ||
+           strcmp(json_string_or(json_object_get(vm, "lease"), "state", ""), "held") == 0;
 }
 
 static long long memory_of(const json_t *status)
@@ -206,7 +213,7 @@ static bool choose(struct maintenance *maintenance, json_t *vms, size_t *to, str
     {
         size_t n = json_array_size(vms);
 
-        if (strcmp(state_of(vm), "off") == 0) {
+        if (!is_here(vm)) {
             continue;
         }
         if (!maintenance_target(maintenance->statuses, maintenance->host, vm, promised, &to[n],
@@ -313,6 +320,43 @@ static bool settle(struct maintenance *maintenance, struct err *err)
     }
 }
 
+/* Now that the host is marked it has looked what runs there, and nothing more is started. */
+static bool choose_again(struct maintenance *maintenance, json_t **vms, size_t **to,
+                         struct err *err)
+{
+    json_decref(maintenance->statuses);
+    maintenance->statuses = statuses_of(maintenance->deploy);
+    const json_t *here = json_array_get(maintenance->statuses, maintenance->host);
+
+    json_decref(*vms);
+    *vms = json_array();
+    free(*to);
+    *to = text_room(json_array_size(json_object_get(here, "vms")) + 1, sizeof(**to));
+    return is_reached(maintenance, err) && choose(maintenance, *vms, *to, err);
+}
+
+/* Asked once more, before anybody hears that it may go off. */
+static bool is_empty(struct maintenance *maintenance, struct err *err)
+{
+    AUTO(drop_json) json_t *statuses = statuses_of(maintenance->deploy);
+    const json_t *here = json_array_get(statuses, maintenance->host);
+    json_t *vm;
+    size_t i;
+
+    if (!answers(here)) {
+        return err_set(err, ERR_AWAY, "host '%s' does not answer", maintenance->name);
+    }
+    json_array_foreach(json_object_get(here, "vms"), i, vm)
+    {
+        if (is_here(vm)) {
+            err_set(err, ERR_AWAY, "VM '%s' is still on host '%s'", json_string_or(vm, "name", ""),
+                    maintenance->name);
+            return err_mend(err, "run the same command again");
+        }
+    }
+    return true;
+}
+
 bool maintenance_on(struct deploy *deploy, size_t host, bool dry, json_t **out_result,
                     struct err *err)
 {
@@ -333,11 +377,13 @@ bool maintenance_on(struct deploy *deploy, size_t host, bool dry, json_t **out_r
         return true;
     }
     report_phase(deploy->report, "datastore", 2, MAINTENANCE_PHASES);
-    if (!set_paused(&maintenance, true, err) || !mark(&maintenance, true, err)) {
+    if (!set_paused(&maintenance, true, err) || !mark(&maintenance, true, err) ||
+        !choose_again(&maintenance, &vms, &to, err)) {
         return false;
     }
     report_phase(deploy->report, "move", 3, MAINTENANCE_PHASES);
-    if (!move_all(&maintenance, vms, to, err) || !settle(&maintenance, err)) {
+    if (!move_all(&maintenance, vms, to, err) || !settle(&maintenance, err) ||
+        !is_empty(&maintenance, err)) {
         return false;
     }
     maintenance.changed = deploy->changed;

@@ -40,6 +40,7 @@ static bool ask(struct moving *moving, struct remote *remote, const char *kind, 
 
 /* ---- who has it ---- */
 
+/* Not known before the agent has looked at its hypervisor. */
 static bool has_it(const json_t *status, const char *id)
 {
     json_t *vm;
@@ -48,7 +49,7 @@ static bool has_it(const json_t *status, const char *id)
     json_array_foreach(json_object_get(status, "vms"), i, vm)
     {
         if (strcmp(json_string_or(vm, "id", ""), id) == 0) {
-            return strcmp(json_string_or(vm, "state", "off"), "off") != 0;
+            return strcmp(json_string_or(vm, "state", "unknown"), "off") != 0;
         }
     }
     return false;

@@ -24,8 +24,10 @@
 #define DOWNTIME_MS 500u
 /* Where QEMU finds certificates for this; a mount in memory (dist/host). */
 #define PASS_FOLDER "/etc/pki/qemu"
+/* Where libvirt looks first, if it is there. */
+#define OTHER_FOLDER "/etc/pki/libvirt-migrate"
 /* How often it is told how far it is. */
-#define TELL_NS 500000000L
+#define TELL_NS 200000000L
 /* A peer that says nothing for half a minute is as good as dead. */
 #define ALIVE_SECONDS 5
 #define ALIVE_COUNT   6
@@ -92,6 +94,11 @@ static bool pass_give(const struct hv_pass *pass, const char *side, struct err *
                 PASS_FOLDER);
         return err_mend(
             err, "move the certificates in it elsewhere, then: systemctl start etc-pki-qemu.mount");
+    }
+    if (file_exists(OTHER_FOLDER)) {
+        err_set(err, ERR_CLASH, "%s is there: libvirt would move under what lies in it",
+                OTHER_FOLDER);
+        return err_mend(err, "take it away, then: systemctl restart libvirtd");
     }
     return pass_forget(err) && pass_write("ca-cert.pem", pass->ca, err) &&
            pass_write(certificate, pass->certificate, err) && pass_write_key(key, pass->key, err);
@@ -165,6 +172,7 @@ static bool add_text(virTypedParameterPtr *params, int *count, int *room, const 
 /* Tells how much of the memory is there, by a thread: the one that moves it is in the library. */
 struct teller {
     virDomainPtr domain;
+    virConnectPtr peer;
     const struct progress *progress;
     atomic_bool ends;
     pthread_t thread;
@@ -182,6 +190,10 @@ static void *tell(void *context)
             info.memRemaining <= info.memTotal) {
             progress_tell(teller->progress,
                           (unsigned)(100 - 100 * info.memRemaining / info.memTotal), "move memory");
+        }
+        /* The daemon here does not know of the other: a host that is gone would be waited for. */
+        if (virConnectIsAlive(teller->peer) == 0) {
+            (void)virDomainAbortJob(teller->domain);
         }
         nanosleep(&(struct timespec){.tv_nsec = TELL_NS}, NULL);
     }
@@ -206,7 +218,7 @@ static bool migrate(virDomainPtr domain, virConnectPtr peer, const struct hv_pee
 {
     const unsigned flags = VIR_MIGRATE_LIVE | VIR_MIGRATE_TLS | VIR_MIGRATE_AUTO_CONVERGE |
                            VIR_MIGRATE_ABORT_ON_ERROR | VIR_MIGRATE_PAUSED;
-    struct teller teller = {.domain = domain, .progress = progress};
+    struct teller teller = {.domain = domain, .peer = peer, .progress = progress};
     AUTO(drop_free) char *host = uri_host(to->address);
     AUTO(drop_free) char *uri = text_make("tcp://%s", host);
     virTypedParameterPtr params = NULL;

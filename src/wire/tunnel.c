@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
 #include <pthread.h>
@@ -14,11 +16,14 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "wire/tls.h"
 
 /* Who dials and says nothing does not keep the other out for longer. */
 #define HANDSHAKE_MS 5000
+/* Bytes that nobody took for so long are on their way to a dead host. */
+#define DEAD_MS 30000
 /* One record of TLS. */
 #define BUFFER 16384u
 
@@ -69,14 +74,17 @@ static bool wait_for(const struct tunnel *tunnel, int fd, short events, int mill
 
 static bool shake_hands(const struct tunnel *tunnel, SSL *ssl, int fd)
 {
+    int64_t end = clock_ms() + HANDSHAKE_MS;
     int result;
 
     ERR_clear_error();
     while ((result = tunnel->reaches ? SSL_connect(ssl) : SSL_accept(ssl)) != 1) {
         int why = SSL_get_error(ssl, result);
 
-        if ((why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) ||
-            !wait_for(tunnel, fd, why == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, HANDSHAKE_MS)) {
+        int64_t left = end - clock_ms();
+
+        if ((why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) || left <= 0 ||
+            !wait_for(tunnel, fd, why == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, (int)left)) {
             return false;
         }
     }
@@ -139,6 +147,15 @@ static bool carry_in(SSL *ssl, int plain, struct flow *flow, short *secured, sho
         }
         flow->from += (size_t)count;
     }
+}
+
+/* A host that is gone says nothing any more. */
+static void notice_the_dead(int fd)
+{
+    int yes = 1, milliseconds = DEAD_MS;
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof(milliseconds));
 }
 
 static void carry(const struct tunnel *tunnel, SSL *ssl, int secured, int plain)
@@ -224,6 +241,7 @@ static void join(struct tunnel *tunnel, int came)
     }
     if (other >= 0) {
         tunnel->busy = tunnel->used = true;
+        notice_the_dead(secured);
         carry(tunnel, ssl, secured, tunnel->reaches ? came : other);
         tunnel->busy = false;
     }

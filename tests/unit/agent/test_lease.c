@@ -499,7 +499,7 @@ static void a_host_that_was_taken_out_destroys_all_and_stays_fenced(void **state
     assert_false(world.agent.host.member);
     /* Nor by being asked to start it. */
     pass(2 * LEASE_SECONDS);
-    step_refused("vm.start", this_vm(), ERR_AWAY);
+    step_refused("vm.start", this_vm(), ERR_CLASH);
     assert_int_equal(fake_hv.state, HV_ABSENT);
 }
 

@@ -250,6 +250,29 @@ static void a_note_says_whose_a_lease_is_to_be(void **state)
     }
 }
 
+static void an_agent_after_one_that_gave_keeps_no_lock(void **state)
+{
+    struct err err = {0};
+    uint64_t version = 0;
+
+    (void)state;
+    make_running();
+    /* It wrote that it was given, and ended before it dropped the lock and its note. */
+    AUTO(drop_json) json_t *before = record_now(&version);
+
+    record_write(lease_record_given(before, "h2", OTHERS), version);
+    fake_hv.state = HV_ABSENT;
+    world_restart();
+    assert_true(lease_start(&world.agent, &err));
+    lease_stop(&world.agent);
+    int64_t ends = fake_leases.ends;
+
+    pass(LEASE_RENEW + 2);
+    assert_int_equal(fake_leases.ends, ends); /* it runs out, it is not renewed */
+    assert_false(holds());
+    holder_is("h2");
+}
+
 /* ---- it came ---- */
 
 static void what_was_given_goes_on_here(void **state)
@@ -548,6 +571,7 @@ int main(void)
         IT(a_given_lease_is_nobody_elses_before_its_time),
         IT(a_lease_that_this_host_does_not_hold_is_not_given),
         IT(a_note_says_whose_a_lease_is_to_be),
+        IT(an_agent_after_one_that_gave_keeps_no_lock),
         IT(what_was_given_goes_on_here),
         IT(what_was_given_waits_for_the_lock_of_who_gave_it),
         IT(the_keeper_has_it_go_on_as_well),
