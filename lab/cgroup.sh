@@ -58,6 +58,8 @@ cgroup_freeze() {
     within 20 grep -qs "^frozen $2" "$(cgroup_root)/$1/cgroup.events" || die "$1 does not obey"
 }
 
+cgroup_frozen() { grep -qs "^frozen 1" "$(cgroup_root)/$1/cgroup.events"; }
+
 cgroup_idle() {
     ! cgroup_busy "$1"
 }

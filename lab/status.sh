@@ -6,6 +6,8 @@
 status_host_state() {
     if ! host_running "$1"; then
         echo off
+    elif cgroup_frozen "$1"; then # it answers nobody
+        echo frozen
     elif net_is_cut "$1"; then
         echo cut
     else
