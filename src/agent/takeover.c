@@ -242,7 +242,7 @@ static bool heal(struct agent *agent, const struct store_conf *conf, bool anew, 
         return false;
     }
     log_say(LOG_NOTICE, "nothing of it is left here: the fence of this host is lifted");
-    return true;
+    return anew || member_set(agent, true, err); /* it is listed */
 }
 
 static bool heal_if_fenced(struct agent *agent, bool anew, struct err *err)
@@ -256,12 +256,17 @@ static bool heal_if_fenced(struct agent *agent, bool anew, struct err *err)
            (!fenced || heal(agent, &conf, anew, err));
 }
 
-/* What the datastore says of this host is told from now on: nobody shall take it for a member. */
+/* What the datastore says of this host is told from now on: nobody shall take it for a member. Said
+ * by its maps, and by nothing else: a key may be refused for many reasons. */
 static void leave_if_taken_out(struct agent *agent, const struct err *why)
 {
+    struct store_monitor monitors[STORE_MAX_MONITORS];
+    const struct store_conf conf = host_store_conf(&agent->host, monitors);
     struct err failed = {0};
+    bool listed = true;
 
-    if (why->kind != ERR_DENIED || !agent->host.member) {
+    if (why->kind != ERR_DENIED || !agent->host.member ||
+        !agent->backend->leases->listed(&conf, &listed, &failed) || listed) {
         return;
     }
     log_err(why);

@@ -7,7 +7,7 @@
 
 #include "plan/health_find.h"
 
-/* Milliseconds. Of six renewals a lease outlives, three were missed; when five were, the host stops
+/* Milliseconds. Of twelve renewals a lease outlives, six were missed; when ten were, the host stops
  * the machine. */
 #define LATE 12000
 

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "store/ceph_spread.h"
 
@@ -217,15 +218,33 @@ static bool seen_at(struct store *store, const char *address, struct err *err)
                          "blueprint gives this host: else nobody could fence it.");
 }
 
-/* Of the whole map: what `osd blocklist ls` gives is no JSON, but two lists in a row. */
-static bool has_entry(rados_t cluster, const char *entry, bool *out, struct err *err)
+/* The year in which it ends, 0: there is none. Of the whole map: what `osd blocklist ls` gives is
+ * no JSON, but two lists in a row. */
+static bool entry_ends(rados_t cluster, const char *entry, int *out, struct err *err)
 {
     AUTO(drop_json) json_t *map = NULL;
 
     if (!ceph_command(cluster, json_pack("{ss}", "prefix", "osd dump"), &map, err)) {
         return false;
     }
-    *out = json_object_get(json_object_get(map, "blocklist"), entry) != NULL;
+    const json_t *ends = json_object_get(json_object_get(map, "blocklist"), entry);
+
+    if (!ends) {
+        *out = 0;
+        return true;
+    }
+    return (json_is_string(ends) && sscanf(json_string_value(ends), "%d-", out) == 1 && *out > 0) ||
+           err_set(err, ERR_INPUT, "the datastore does not say when the fence %s ends", entry);
+}
+
+static bool has_entry(rados_t cluster, const char *entry, bool *out, struct err *err)
+{
+    int year = 0;
+
+    if (!entry_ends(cluster, entry, &year, err)) {
+        return false;
+    }
+    *out = year > 0;
     return true;
 }
 
@@ -253,15 +272,43 @@ static bool change_entry(rados_t cluster, const char *entry, bool add, struct er
     return ceph_command(cluster, command, NULL, err);
 }
 
+static int this_year(void)
+{
+    struct tm now = {0};
+    time_t seconds = time(NULL);
+
+    (void)gmtime_r(&seconds, &now);
+    return 1900 + now.tm_year;
+}
+
+/* One that was made by hand ends, by default after an hour; and an entry that there is keeps its
+ * end, whatever is added (OSDMap::apply_incremental). Nothing is started behind such a one. */
+static bool make_entry_last(rados_t cluster, const char *entry, struct err *err)
+{
+    int ends = 0;
+
+    if (!entry_ends(cluster, entry, &ends, err)) {
+        return false;
+    }
+    if (ends == 0) {
+        return change_entry(cluster, entry, true, err);
+    }
+    if (ends > this_year() + 1) {
+        return true;
+    }
+    (void)err_set(err, ERR_DENIED, "the fence %s was set by hand and ends: it does not hold",
+                  entry);
+    return err_mend(err,
+                    "With that host off: 'ceph osd blocklist rm %s', then 'ceph osd blocklist add "
+                    "%s %.0f'.",
+                    entry, entry, FENCE_SECONDS);
+}
+
 static bool fence_add(struct store *store, const char *address, struct err *err)
 {
     AUTO(drop_free) char *entry = whole_host(address);
-    bool there = false;
 
-    if (!has_entry(store->cluster, entry, &there, err)) {
-        return false;
-    }
-    if (!there && !change_entry(store->cluster, entry, true, err)) {
+    if (!make_entry_last(store->cluster, entry, err)) {
         return err_add(err, "fence host %s", address);
     }
     return tell_all_disks(store, address, err);
@@ -309,6 +356,15 @@ static bool check_listed(rados_t cluster, const char *host, struct err *err)
     return true;
 }
 
+static bool fence_listed(const struct store_conf *conf, bool *out, struct err *err)
+{
+    AUTO(drop_rados) rados_t cluster = NULL;
+
+    return (ceph_connect(conf, CEPH_USER, LOOK_SECONDS, &cluster, err) &&
+            ceph_is_listed(cluster, conf->host, out, err)) ||
+           err_add(err, "ask whether this host is listed");
+}
+
 /* Who took this host out while it was at it has fenced it after that, perhaps before we took the
  * entry away: so it is put back. */
 static bool lift_while_listed(rados_t cluster, const char *host, const char *entry, struct err *err)
@@ -348,6 +404,7 @@ const struct store_leases ceph_leases = {
     .look = lease_look,
     .oust = lease_oust,
     .fence = fence_add,
+    .listed = fence_listed,
     .fenced = fence_look,
     .lift = fence_lift,
 };

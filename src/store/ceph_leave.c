@@ -65,7 +65,7 @@ static bool add_address(struct leave *leave, const char *address, struct err *er
 }
 
 /* A fence of another host's would stop that one. */
-static bool check_address(const struct leave *leave, const char *host, const char *address,
+static bool check_address(struct leave *leave, const char *host, const char *address,
                           struct err *err)
 {
     AUTO(drop_free) char *theirs = ceph_address(address);
@@ -81,40 +81,62 @@ static bool check_address(const struct leave *leave, const char *host, const cha
     return true;
 }
 
-/* Each disk and monitor, those of the host itself first. */
-static bool find_addresses(struct leave *leave, const char *address, struct err *err)
+/* What is done with each place at which the datastore knows a disk or a monitor of a host. */
+struct places {
+    struct leave *leave;
+    bool (*see)(struct leave *leave, const char *host, const char *address, struct err *err);
+};
+
+static bool see_all(const struct places *places, const json_t *map,
+                    const struct ceph_monitors *monitors, struct err *err)
 {
-    AUTO(drop_json) json_t *map = NULL;
-    struct ceph_monitors monitors;
+    const struct ceph_tree *tree = &places->leave->state.tree;
     char at[64];
 
-    if (!add_address(leave, address, err) ||
-        !ceph_command(leave->cluster, json_pack("{ss}", "prefix", "osd dump"), &map, err) ||
-        !ceph_monitors_look(leave->cluster, &monitors, err)) {
-        return false;
-    }
-    for (unsigned own = 1; own < 2; own--) {
-        for (size_t i = 0; i < leave->state.tree.disk_count; i++) {
-            const struct ceph_disk *disk = &leave->state.tree.disks[i];
-            const char *host = disk->host >= 0 ? leave->state.tree.hosts[disk->host] : "";
+    for (size_t i = 0; i < tree->disk_count; i++) {
+        const struct ceph_disk *disk = &tree->disks[i];
+        const char *host = disk->host >= 0 ? tree->hosts[disk->host] : "";
 
-            ceph_disk_address(map, disk->id, at);
-            if (!(own ? strcmp(host, leave->host) != 0 || add_address(leave, at, err)
-                      : check_address(leave, host, at, err))) {
-                return false;
-            }
-        }
-        for (size_t i = 0; i < monitors.count; i++) {
-            const char *host = monitors.each[i].host;
-
-            if (!(own ? strcmp(host, leave->host) != 0 ||
-                            add_address(leave, monitors.each[i].address, err)
-                      : check_address(leave, host, monitors.each[i].address, err))) {
-                return false;
-            }
+        ceph_disk_address(map, disk->id, at);
+        if (!places->see(places->leave, host, at, err)) {
+            return false;
         }
     }
-    return check_address(leave, leave->conf->host, leave->conf->address, err);
+    for (size_t i = 0; i < monitors->count; i++) {
+        if (!places->see(places->leave, monitors->each[i].host, monitors->each[i].address, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool add_own(struct leave *leave, const char *host, const char *address, struct err *err)
+{
+    return strcmp(host, leave->host) != 0 || add_address(leave, address, err);
+}
+
+/* Nobody could be fenced where no address is known: then it may not look as if somebody was. */
+static bool check_known(const struct leave *leave, struct err *err)
+{
+    if (leave->address_count > 0 || !ceph_pools_find(&leave->state.pools, leave->conf->name)) {
+        return true;
+    }
+    (void)err_set(err, ERR_INPUT, "no address of %s is known, so it cannot be fenced", leave->host);
+    return err_mend(err, "Write its address into the blueprint as digits, not as a name.");
+}
+
+static bool find_addresses(struct leave *leave, const char *address, struct err *err)
+{
+    const struct places own = {leave, add_own}, others = {leave, check_address};
+    AUTO(drop_json) json_t *map = NULL;
+    struct ceph_monitors monitors;
+
+    return add_address(leave, address, err) &&
+           ceph_command(leave->cluster, json_pack("{ss}", "prefix", "osd dump"), &map, err) &&
+           ceph_monitors_look(leave->cluster, &monitors, err) &&
+           see_all(&own, map, &monitors, err) && see_all(&others, map, &monitors, err) &&
+           check_address(leave, leave->conf->host, leave->conf->address, err) &&
+           check_known(leave, err);
 }
 
 /* Without a pool nobody writes. */

@@ -172,10 +172,13 @@ struct store_leases {
     bool (*oust)(struct store *store, const char *name, const char *holder, struct err *err);
     /* No client of the whole host `address` (IPv4 or IPv6, no port) is heard by the datastore any
      * more, whatever it had under way and however often it connects again; its disks' daemons work
-     * on. When this returns every disk's daemon that this pool's data lies on knows it. It ends by
-     * `lift` only. Twice succeeds. ERR_AWAY: it may hold already; do it again. */
+     * on. ERR_DENIED: it was fenced by hand, and that would end. When this returns
+     * every disk's daemon that this pool's data lies on knows it. It ends by `lift` only. Twice
+     * succeeds. ERR_AWAY: it may hold already; do it again. */
     bool (*fence)(struct store *store, const char *address, struct err *err);
-    /* The next two by the monitors alone, so that a fenced host can ask. */
+    /* The next three by the monitors alone, so that a fenced host can ask. Does the datastore list
+     * a disk or a monitor of `conf->host`? */
+    bool (*listed)(const struct store_conf *conf, bool *out, struct err *err);
     bool (*fenced)(const struct store_conf *conf, const char *address, bool *out, struct err *err);
     /* For the host itself, once it has seen that nothing of it can write any more. Clients that
      * were open before must be opened anew. Not fenced: succeeds. ERR_DENIED, and the fence stays:

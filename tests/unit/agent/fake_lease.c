@@ -115,8 +115,18 @@ static bool fenced(const struct store_conf *conf, const char *address, bool *out
     return answers(err);
 }
 
+static bool listed(const struct store_conf *conf, bool *out, struct err *err)
+{
+    (void)conf;
+    *out = !fake_leases.unlisted;
+    return answers(err);
+}
+
 static bool lift(const struct store_conf *conf, const char *address, bool anew, struct err *err)
 {
+    if (fake_leases.refused) {
+        return err_set(err, ERR_DENIED, "the key is refused");
+    }
     if (fake_leases.unlisted && !anew) {
         return err_set(err, ERR_DENIED, "host '%s' was taken out", conf->host);
     }
@@ -126,5 +136,5 @@ static bool lift(const struct store_conf *conf, const char *address, bool anew, 
     return answers(err);
 }
 
-const struct store_leases fake_lease_backend = {take, drop,  seen_at, look,
-                                                oust, fence, fenced,  lift};
+const struct store_leases fake_lease_backend = {take,  drop,   seen_at, look, oust,
+                                                fence, listed, fenced,  lift};

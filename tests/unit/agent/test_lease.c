@@ -503,6 +503,26 @@ static void a_host_that_was_taken_out_destroys_all_and_stays_fenced(void **state
     assert_int_equal(fake_hv.state, HV_ABSENT);
 }
 
+static void a_refused_key_makes_no_host_one_that_was_taken_out(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    make_running();
+    assert_true(world.agent.host.member);
+    (void)snprintf(fake_leases.fenced, sizeof(fake_leases.fenced), "%s", world.address);
+    fake_leases.refused = true;
+    lease_suspect(&world.agent);
+    assert_false(takeover_heal(&world.agent, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_true(world.agent.host.member);
+    /* And one that was held for taken out is a member again when it is seen to be listed. */
+    world.agent.host.member = false;
+    fake_leases.refused = false;
+    assert_true(takeover_heal(&world.agent, &err));
+    assert_true(world.agent.host.member);
+}
+
 static void a_host_that_comes_in_anew_destroys_all_then_lifts_its_fence(void **state)
 {
     struct err err = {0};
@@ -701,6 +721,7 @@ int main(void)
         IT(a_fenced_host_destroys_what_it_runs_then_lifts_its_fence),
         IT(a_host_that_was_fenced_while_it_was_off_comes_back),
         IT(a_host_that_was_taken_out_destroys_all_and_stays_fenced),
+        IT(a_refused_key_makes_no_host_one_that_was_taken_out),
         IT(a_host_that_comes_in_anew_destroys_all_then_lifts_its_fence),
         IT(an_agent_that_ends_leaves_no_thread_at_its_leases),
     };

@@ -54,6 +54,7 @@ struct fake_leases {
     unsigned fences;               /* how often a host was fenced */
     char fenced[64];               /* the address that is, or "" */
     bool fence_away;               /* fencing fails */
+    bool refused;                  /* the administrator's key is */
     bool unlisted;                 /* this host was taken out of the datastore */
     unsigned looks;                /* at whoever holds it */
     int64_t slow;                  /* milliseconds that pass with each look */

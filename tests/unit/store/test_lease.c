@@ -193,6 +193,55 @@ static void who_is_not_listed_keeps_its_fence_until_it_comes_in_anew(void **stat
     assert_false(is_fenced(LEFT));
 }
 
+/* The year in which the entry of a whole host ends; 0: there is none. */
+static int fence_ends(const char *entry)
+{
+    AUTO(drop_rados) rados_t admin = NULL;
+    AUTO(drop_json) json_t *map = NULL;
+    struct err err = {0};
+    int year = 0;
+
+    MUST(ceph_connect(&cluster.conf, CEPH_ADMIN, 10, &admin, &err));
+    MUST(ceph_command(admin, json_pack("{ss}", "prefix", "osd dump"), &map, &err));
+    const char *ends = json_string_or(json_object_get(map, "blocklist"), entry, "");
+
+    return sscanf(ends, "%d-", &year) == 1 ? year : 0;
+}
+
+static void a_fence_that_was_set_by_hand_and_ends_does_not_count(void **state)
+{
+    time_t now = time(NULL);
+    int this_year = 1900 + gmtime(&now)->tm_year;
+    AUTO(drop_rados) rados_t admin = NULL;
+    struct err err = {0};
+
+    (void)state;
+    MUST(ceph_connect(&cluster.conf, CEPH_ADMIN, 10, &admin, &err));
+    MUST(ceph_command(admin,
+                      json_pack("{ss ss ss sf}", "prefix", "osd blocklist", "blocklistop", "add",
+                                "addr", LEFT ":0/0", "expire", 60.0),
+                      NULL, &err));
+    assert_true(fence_ends(LEFT ":0/0") <= this_year + 1);
+    assert_false(ceph->leases->fence(store, LEFT, &err));
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_non_null(strstr(err.remedy, "blocklist rm"));
+    MUST(ceph->leases->lift(&cluster.conf, LEFT, true, &err));
+    assert_true(fence_ends(LEFT ":0/0") == 0);
+    MUST(ceph->leases->fence(store, LEFT, &err));
+    assert_true(fence_ends(LEFT ":0/0") >= this_year + 9);
+    MUST(ceph->leases->lift(&cluster.conf, LEFT, true, &err));
+}
+
+static void who_cannot_be_fenced_may_not_leave(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    assert_false(ceph->care->leave(&cluster.conf, "h9", NULL, NULL, &err));
+    assert_int_equal(err.kind, ERR_INPUT);
+    assert_non_null(strstr(err.what, "cannot be fenced"));
+}
+
 static void whoever_left_is_fenced_also_where_nothing_of_it_is_known(void **state)
 {
     struct err err = {0};
@@ -299,6 +348,8 @@ int main(void)
         cmocka_unit_test(the_disks_of_a_fenced_host_work_on),
         cmocka_unit_test(a_fence_that_was_lifted_lets_new_clients_in),
         cmocka_unit_test(who_is_not_listed_keeps_its_fence_until_it_comes_in_anew),
+        cmocka_unit_test(a_fence_that_was_set_by_hand_and_ends_does_not_count),
+        cmocka_unit_test(who_cannot_be_fenced_may_not_leave),
         cmocka_unit_test(whoever_left_is_fenced_also_where_nothing_of_it_is_known),
         cmocka_unit_test(nobody_is_fenced_at_the_address_of_another),
         cmocka_unit_test(a_disk_gets_back_what_an_interrupted_leave_took),
