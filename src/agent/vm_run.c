@@ -168,7 +168,7 @@ static bool discard(struct vm *vm, struct hv *hv, enum hv_state *state, struct e
     return true;
 }
 
-bool vm_turn(struct vm *vm, struct hv *hv, enum hv_state *state, struct err *err)
+static bool turn(struct vm *vm, struct hv *hv, bool to_stop, enum hv_state *state, struct err *err)
 {
     char holder[STORE_MAX_HOLDER], stuck[STORE_MAX_HOLDER];
     struct agent *agent = vm->agent;
@@ -195,7 +195,7 @@ bool vm_turn(struct vm *vm, struct hv *hv, enum hv_state *state, struct err *err
     if (!discard(vm, hv, state, err)) {
         return false;
     }
-    if (agent->host.maintenance) {
+    if (agent->host.maintenance && !to_stop) {
         err_set(err, ERR_CLASH, "host '%s' is in maintenance", agent->host.name);
         return err_mend(err, "quoin host maintenance %s off", agent->host.name);
     }
@@ -203,13 +203,19 @@ bool vm_turn(struct vm *vm, struct hv *hv, enum hv_state *state, struct err *err
            err_set(err, ERR_CLASH, "host '%s' has it", holder);
 }
 
+bool vm_turn(struct vm *vm, struct hv *hv, enum hv_state *state, struct err *err)
+{
+    return turn(vm, hv, false, state, err);
+}
+
 /* What runs here without a lease that can be ours is another's. What stands still came from another
  * host, whose lock ends soon: the record said that it is ours. */
-static bool lease_or_destroy(struct vm *vm, struct hv *hv, enum hv_state *state, struct err *err)
+static bool lease_or_destroy(struct vm *vm, struct hv *hv, bool to_stop, enum hv_state *state,
+                             struct err *err)
 {
     struct err failed = {0};
 
-    if (!vm_turn(vm, hv, state, err)) {
+    if (!turn(vm, hv, to_stop, state, err)) {
         return false;
     }
     if (lease_take(vm->agent, vm->uuid, err)) {
@@ -230,7 +236,7 @@ static bool start_when_off(struct vm *vm, bool *out_started, struct err *err)
     if (!agent_hv(vm->agent, &hv, err) || !hypervisor->look(hv, vm->uuid, &look, err)) {
         return false;
     }
-    if (!lease_or_destroy(vm, hv, &look.state, err)) {
+    if (!lease_or_destroy(vm, hv, false, &look.state, err)) {
         return false;
     }
     *out_started = look.state != HV_RUNNING;
@@ -257,7 +263,7 @@ bool vm_stop(struct vm *vm, bool *out_stopped, struct err *err)
 
     if (!vm_open(vm, err) || !agent_hv(vm->agent, &hv, err) ||
         !vm->agent->hypervisor->look(hv, vm->uuid, &look, err) ||
-        !lease_or_destroy(vm, hv, &look.state, err) || !want(vm, "off", err) ||
+        !lease_or_destroy(vm, hv, true, &look.state, err) || !want(vm, "off", err) ||
         !vm->agent->hypervisor->stop(hv, vm->uuid, STOP_SECONDS, err) || !keep_files(vm, err) ||
         !lease_drop(vm->agent, vm->uuid, err)) {
         return err_add(err, "stop VM '%s'", vm->uuid);

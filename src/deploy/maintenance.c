@@ -393,16 +393,34 @@ bool maintenance_on(struct deploy *deploy, size_t host, bool dry, json_t **out_r
 
 /* ---- off ---- */
 
-/* The best that a host says of the datastore; a new reference, or NULL. */
-static json_t *datastore_now(struct deploy *deploy)
+/* As the host itself sees it: of a long list of hosts each tells itself. A new reference, or NULL.
+ */
+static json_t *datastore_now(struct maintenance *maintenance)
 {
-    struct remote *lead = NULL;
+    struct remote *remote = maintenance->deploy->remotes[maintenance->host];
     AUTO(drop_json) json_t *status = NULL;
     struct err ignored = {0};
 
-    return deploy_lead(deploy, &lead, &ignored) && remote_status(lead, &status, &ignored)
+    return remote_status(remote, &status, &ignored)
                ? json_incref(json_object_get(status, "datastore"))
                : NULL;
+}
+
+/* A host that died in maintenance must not keep its data from being copied, nor others from theirs.
+ */
+static bool off_without_it(struct maintenance *maintenance, struct err *err)
+{
+    if (!set_paused(maintenance, false, err)) {
+        return false;
+    }
+    err_set(
+        err, ERR_AWAY,
+        "host '%s' does not answer: the datastore waits for it no longer, but its own mark stays",
+        maintenance->name);
+    return err_mend(err,
+                    "the same command again when it is up, or for one that stays away: quoin host "
+                    "remove %s, quoin host replace %s --with HOST",
+                    maintenance->name, maintenance->name);
 }
 
 static bool wait_until_safe(struct maintenance *maintenance, struct err *err)
@@ -411,7 +429,7 @@ static bool wait_until_safe(struct maintenance *maintenance, struct err *err)
     int64_t end = clock_ms() + SAFE_MS;
 
     for (;;) {
-        AUTO(drop_json) json_t *store = datastore_now(maintenance->deploy);
+        AUTO(drop_json) json_t *store = datastore_now(maintenance);
         const json_t *host = member_of(store, maintenance->name);
         double degraded = json_number_value(json_object_get(store, "degraded"));
         bool up = host && json_integer_value(json_object_get(host, "up")) ==
@@ -442,7 +460,7 @@ bool maintenance_off(struct deploy *deploy, size_t host, bool dry, json_t **out_
 
     report_phase(deploy->report, "check", 1, MAINTENANCE_PHASES);
     if (!is_reached(&maintenance, err)) {
-        return false;
+        return err->kind == ERR_AWAY && !dry && off_without_it(&maintenance, err);
     }
     if (!dry) {
         report_phase(deploy->report, "datastore", 2, MAINTENANCE_PHASES);

@@ -7,8 +7,9 @@
  *   off:  host.maintenance ─► store.pause ─► all data has its copies again
  *
  * `on` refuses before it changes anything where another host is in maintenance, or data or the
- * quorum would be lost without the host, or no other host can take its VMs. Interrupted anywhere,
- * the same call goes on.
+ * quorum would be lost without the host, or no other host can take its VMs. `off` of a host that
+ * does not answer does its second step alone, and is ERR_AWAY. Interrupted anywhere, the same call
+ * goes on.
  */
 #ifndef QUOIN_DEPLOY_MAINTENANCE_H
 #define QUOIN_DEPLOY_MAINTENANCE_H

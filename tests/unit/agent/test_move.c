@@ -565,6 +565,18 @@ static void what_runs_on_a_host_in_maintenance_runs_on(void **state)
     assert_int_equal(fake_hv.state, HV_RUNNING);
 }
 
+/* A destroy that was broken off stops it once more. */
+static void what_is_off_on_a_host_in_maintenance_may_be_stopped_and_not_started(void **state)
+{
+    (void)state;
+    make_running();
+    assert_true(step_do("vm.stop", this_vm()));
+    assert_true(step_do("host.maintenance", on(true)));
+    step_refused("vm.start", this_vm(), ERR_CLASH);
+    assert_false(step_do("vm.stop", this_vm()));
+    assert_int_equal(fake_hv.state, HV_ABSENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -590,6 +602,7 @@ int main(void)
         IT(only_what_runs_here_is_offered),
         IT(a_host_in_maintenance_takes_nothing_over_and_nothing_in),
         IT(what_runs_on_a_host_in_maintenance_runs_on),
+        IT(what_is_off_on_a_host_in_maintenance_may_be_stopped_and_not_started),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
