@@ -7,11 +7,10 @@
  * bound to one envelope as it is (envelope_digest), and so to cluster, VM, KEK and generation:
  * beside another envelope it is of no use. Two clocks limit it, whichever is first:
  *
- *   the TPM's, which nobody sets back, but which stands still while the host has no power, and may
- *   lose an hour whenever that is lost; so it may be started eight times and no more: the TPM
- * itself refuses afterwards, also whoever started something else than this program on the host; the
- * host's, which goes on without power, but can be set: one that is before the moment of sealing is
- * refused.
+ * - the TPM's, which nobody sets back, but which stands still while the host has no power, and may
+ *   lose an hour whenever that is lost. So it may be started eight times and no more. The TPM
+ *   itself refuses afterwards, whatever was started on the host.
+ * - the host's, which goes on without power, but can be set: a time before the sealing is refused.
  *
  * So a thief of the whole host who sets its clock has that time with the host switched on, and at
  * the most eight hours and more that he made the TPM lose. Who asks has asked the provider first.
