@@ -64,6 +64,14 @@ write_one() {
     esac
 }
 
+# writes N: so many acknowledged writes.
+writes() {
+    local i
+    for ((i = 0; i < $1; i++)); do
+        until_true 60 write_one || return 1
+    done
+}
+
 # Every acknowledged value is there, and none that was never sent: "lost N strange N".
 counted() {
     api GET datacenters | jq -er --argjson last "$acknowledged" --argjson tried "$tried" '
@@ -125,6 +133,21 @@ times() {
 elsewhere() {
     local there
     there=$(where_is_it) && [ "$there" != "$1" ]
+}
+
+runs_elsewhere() { until_true 150 elsewhere "$1"; }
+# With the time that an emulated guest takes to boot.
+answers() { until_true 300 manager_up; }
+has_no_mgr() { ! on "$1" virsh -q list --name | grep -qx mgr; }
+
+# For a trap: no host stays frozen or cut off.
+hosts_back() {
+    local host
+    for host in "${hosts[@]}"; do
+        "$top/lab/lab" thaw "$host" 2>/dev/null
+        "$top/lab/lab" net join "$host" 2>/dev/null
+    done
+    at_end
 }
 
 all_members_up() {
