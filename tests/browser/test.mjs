@@ -201,6 +201,15 @@ await test('events are found by word and by severity, and typing keeps the curso
   await page.getByLabel('Severity').selectOption('');
 });
 
+await test('what is drawn anew because something happened leaves the focus on the heading', async () => {
+  await goTo('events');
+  await page.evaluate(() => { document.querySelector('#title').dataset.drawn = 'before'; document.querySelector('#title').focus(); });
+  await page.evaluate(([name, secret]) => fetch('/api/v1/session', { method: 'POST', headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ user: name, password: secret }) }).then((answer) => answer.json()), [user, password]);
+  await page.waitForFunction(() => !document.querySelector('#title').dataset.drawn, null, { timeout: 60000 });
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'title');
+});
+
 await test('the theme is chosen by a button and is kept', async () => {
   const button = page.getByRole('button', { name: /Colour theme/ });
   const before = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);

@@ -101,12 +101,10 @@ function draw() {
   const had = document.activeElement, key = had && had.dataset.key;
   const cursor = key && had.selectionStart;
   at('view').replaceChildren(...VIEWS[route()](page.data, view));
-  if (key) {
-    const again = at('view').querySelector(`[data-key="${CSS.escape(key)}"]`);
-    if (again) {
-      again.focus();
-      if (typeof cursor === 'number') again.setSelectionRange(cursor, cursor);
-    }
+  const again = key ? at('view').querySelector(`[data-key="${CSS.escape(key)}"]`) : had && had.id === 'title' ? at('title') : null;
+  if (again) {
+    again.focus();
+    if (typeof cursor === 'number') again.setSelectionRange(cursor, cursor);
   }
 }
 function show(focus) {
