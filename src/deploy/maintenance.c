@@ -12,6 +12,9 @@
 #define SETTLE_MS 60000
 /* The data's copies: given up when nothing changed for so long. */
 #define SAFE_MS 180000
+/* Longer than the datastore needs to notice that a disk is gone: one whose host was off for a
+ * moment is up and clean until then, and again when it has come back. */
+#define SURE_MS 15000
 
 static void rest(void)
 {
@@ -426,7 +429,7 @@ static bool off_without_it(struct maintenance *maintenance, struct err *err)
 static bool wait_until_safe(struct maintenance *maintenance, struct err *err)
 {
     double least = 101;
-    int64_t end = clock_ms() + SAFE_MS;
+    int64_t end = clock_ms() + SAFE_MS, since = clock_ms();
 
     for (;;) {
         AUTO(drop_json) json_t *store = datastore_now(maintenance);
@@ -435,7 +438,9 @@ static bool wait_until_safe(struct maintenance *maintenance, struct err *err)
         bool up = host && json_integer_value(json_object_get(host, "up")) ==
                               json_integer_value(json_object_get(host, "disks"));
 
-        if (up && json_is_true(json_object_get(store, "clean"))) {
+        if (!up || !json_is_true(json_object_get(store, "clean"))) {
+            since = clock_ms();
+        } else if (clock_ms() - since >= SURE_MS) {
             return true;
         }
         if (store && degraded < least) {
