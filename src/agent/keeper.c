@@ -87,7 +87,11 @@ static bool keep_off(struct vm *vm, struct err *err)
 static bool keep_vm(struct vm *vm, struct err *err)
 {
     bool started = false, taken = false;
+    struct err ignored = {0};
+    struct hv *hv = NULL;
 
+    /* So that status can say what runs here, also while the key that opens its home is away. */
+    (void)agent_hv(vm->agent, &hv, &ignored);
     if (lease_was_lost(vm->agent, vm->uuid)) {
         vm_forget(vm);
     }
