@@ -309,16 +309,11 @@ bool step_store_settle(struct agent *agent, struct making *making, struct err *e
 static bool has_monitor(struct agent *agent)
 {
     struct store_health health;
-    bool has = false;
-    json_t *host;
-    size_t i;
 
     look(agent, &health);
-    json_array_foreach(health.hosts, i, host)
-    {
-        has = has || (strcmp(json_string_or(host, "name", ""), agent->host.name) == 0 &&
-                      strcmp(json_string_or(host, "monitor", ""), "quorum") == 0);
-    }
+    const json_t *host = json_find(health.hosts, "name", agent->host.name);
+    bool has = strcmp(json_string_or(host, "monitor", ""), "quorum") == 0;
+
     store_health_clear(&health);
     return has;
 }
@@ -383,16 +378,11 @@ bool step_store_leave(struct agent *agent, struct making *making, struct err *er
 static bool is_paused(struct agent *agent, const char *name)
 {
     struct store_health health;
-    bool paused = false;
-    json_t *host;
-    size_t i;
 
     look(agent, &health);
-    json_array_foreach(health.hosts, i, host)
-    {
-        paused = paused || (strcmp(json_string_or(host, "name", ""), name) == 0 &&
-                            json_is_true(json_object_get(host, "paused")));
-    }
+    const json_t *host = json_find(health.hosts, "name", name);
+    bool paused = json_is_true(json_object_get(host, "paused"));
+
     store_health_clear(&health);
     return paused;
 }

@@ -124,6 +124,19 @@ const char *json_string_or(const json_t *object, const char *key, const char *ot
     return value ? value : otherwise;
 }
 
+const json_t *json_find(const json_t *array, const char *key, const char *value)
+{
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        const json_t *item = json_array_get(array, i);
+        const char *there = json_string_value(json_object_get(item, key));
+
+        if (there && strcmp(there, value) == 0) {
+            return item;
+        }
+    }
+    return NULL;
+}
+
 static void flatten_string(json_t *value)
 {
     AUTO(drop_free) char *text = text_copy(json_string_value(value));

@@ -36,6 +36,8 @@ bool json_get_array(const json_t *object, const char *key, size_t max, const jso
                     struct err *err);
 /* The string, or `otherwise` when the key is absent or no string. */
 const char *json_string_or(const json_t *object, const char *key, const char *otherwise);
+/* The first object of `array` whose `key` is the string `value`, borrowed; NULL: there is none. */
+const json_t *json_find(const json_t *array, const char *key, const char *value);
 /* text_flatten of every string in it, before a person sees what a peer said. Keys are left alone.
  */
 void json_flatten(json_t *value);

@@ -185,16 +185,9 @@ static void make_all(struct joining *joining,
 
 static bool has_monitor(const json_t *datastore, const char *name)
 {
-    json_t *host;
-    size_t i;
+    const json_t *host = json_find(json_object_get(datastore, "hosts"), "name", name);
 
-    json_array_foreach(json_object_get(datastore, "hosts"), i, host)
-    {
-        if (strcmp(json_string_or(host, "name", ""), name) == 0) {
-            return strcmp(json_string_or(host, "monitor", "none"), "none") != 0;
-        }
-    }
-    return false;
+    return strcmp(json_string_or(host, "monitor", "none"), "none") != 0;
 }
 
 #define MONITORS 5u /* more make a datastore slower, not safer */

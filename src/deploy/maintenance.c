@@ -62,16 +62,7 @@ static long long memory_of(const json_t *status)
 
 static const json_t *member_of(const json_t *datastore, const char *name)
 {
-    json_t *host;
-    size_t i;
-
-    json_array_foreach(json_object_get(datastore, "hosts"), i, host)
-    {
-        if (strcmp(json_string_or(host, "name", ""), name) == 0) {
-            return host;
-        }
-    }
-    return NULL;
+    return json_find(json_object_get(datastore, "hosts"), "name", name);
 }
 
 /* ---- who takes a VM ---- */

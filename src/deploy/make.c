@@ -233,18 +233,11 @@ static bool vm_id(const struct deploy *deploy, const char **out, struct err *err
     return json_get_string(deploy->vm, "vm", UUID_SIZE, out, err);
 }
 
-static bool is_poured(const struct deploy *deploy, const char *disk)
+static bool is_poured(const struct deploy *deploy, const char *name)
 {
-    json_t *item;
-    size_t i;
+    const json_t *disk = json_find(json_object_get(deploy->vm, "disks"), "name", name);
 
-    json_array_foreach(json_object_get(deploy->vm, "disks"), i, item)
-    {
-        if (strcmp(json_string_or(item, "name", ""), disk) == 0) {
-            return json_is_true(json_object_get(item, "poured"));
-        }
-    }
-    return false;
+    return json_is_true(json_object_get(disk, "poured"));
 }
 
 static bool send_image(struct deploy *deploy, struct remote *remote, const char *vm,

@@ -43,16 +43,9 @@ static bool ask(struct moving *moving, struct remote *remote, const char *kind, 
 /* Not known before the agent has looked at its hypervisor. */
 static bool has_it(const json_t *status, const char *id)
 {
-    json_t *vm;
-    size_t i;
+    const json_t *vm = json_find(json_object_get(status, "vms"), "id", id);
 
-    json_array_foreach(json_object_get(status, "vms"), i, vm)
-    {
-        if (strcmp(json_string_or(vm, "id", ""), id) == 0) {
-            return strcmp(json_string_or(vm, "state", "unknown"), "off") != 0;
-        }
-    }
-    return false;
+    return vm && strcmp(json_string_or(vm, "state", "unknown"), "off") != 0;
 }
 
 /* An answer that was lost says nothing: what is there counts. Waits for an agent that is started

@@ -54,16 +54,7 @@ static bool cursor_keep(struct database *database, const char *host, const struc
 /* The machine's name, where the host still knows it. */
 static const char *vm_name(const json_t *report, const char *id)
 {
-    size_t i;
-    json_t *vm;
-
-    json_array_foreach(json_object_get(report, "vms"), i, vm)
-    {
-        if (strcmp(json_string_or(vm, "id", ""), id) == 0) {
-            return json_string_or(vm, "name", id);
-        }
-    }
-    return id;
+    return json_string_or(json_find(json_object_get(report, "vms"), "id", id), "name", id);
 }
 
 static bool keep_one(struct database *database, const char *host, const json_t *report,

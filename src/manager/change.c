@@ -131,16 +131,7 @@ void change_away(struct change *change, const char *host, const char *why)
 
 static const json_t *vm_of(const json_t *report, const char *id)
 {
-    size_t i;
-    json_t *vm;
-
-    json_array_foreach(json_object_get(report, "vms"), i, vm)
-    {
-        if (strcmp(json_string_or(vm, "id", ""), id) == 0) {
-            return vm;
-        }
-    }
-    return NULL;
+    return json_find(json_object_get(report, "vms"), "id", id);
 }
 
 static const char *vm_severity(const char *state)

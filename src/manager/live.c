@@ -34,16 +34,9 @@ static bool is_up(const json_t *host)
 /* When its agent's certificate ends. */
 static json_t *certificate_end(const json_t *report)
 {
-    size_t i;
-    json_t *certificate;
+    const json_t *own = json_find(json_object_get(report, "certificates"), "name", "host");
 
-    json_array_foreach(json_object_get(report, "certificates"), i, certificate)
-    {
-        if (strcmp(json_string_or(certificate, "name", ""), "host") == 0) {
-            return at_of(json_object_get(certificate, "ends"));
-        }
-    }
-    return json_null();
+    return own ? at_of(json_object_get(own, "ends")) : json_null();
 }
 
 static void add_host(json_t *item, const json_t *now)

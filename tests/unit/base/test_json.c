@@ -212,9 +212,22 @@ static void what_a_terminal_would_obey_is_taken_out_of_every_text(void **state)
                               "\"d\":7}");
 }
 
+static void an_object_of_an_array_is_found_by_a_string_of_it(void **state)
+{
+    AUTO(drop_json)
+    json_t *array = json_pack("[s, {s:i}, {s:s}, {s:s, s:i}, {s:s}]", "b", "name", 1, "name", "a",
+                              "name", "b", "n", 1, "name", "b");
+
+    (void)state;
+    assert_ptr_equal(json_find(array, "name", "b"), json_array_get(array, 3));
+    assert_null(json_find(array, "name", "c"));
+    assert_null(json_find(NULL, "name", "b"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_object_of_an_array_is_found_by_a_string_of_it),
         cmocka_unit_test(an_object_and_an_array_are_read),
         cmocka_unit_test(what_is_not_json_is_refused_with_line_and_column),
         cmocka_unit_test(each_of_these_is_refused),
