@@ -40,12 +40,15 @@ static void hv_told(void *context, const char *uuid, enum hv_state state)
     (void)state;
 }
 
-/* Under no lock: it may take long. */
+/* First the process, by the kernel: in time also where the hypervisor's daemon hangs, or where the
+ * hypervisor would first write what it cannot write any more. Then the daemon: as long as it does
+ * not say that nothing is left, it could be at starting one. Under no lock: it may take long. */
 static bool pull_plug(struct leases *leases, const char *uuid, struct err *err)
 {
     const struct hypervisor *hypervisor = leases->agent->hypervisor;
 
-    return (leases->hv || hypervisor->open(hv_told, NULL, &leases->hv, err)) &&
+    return process_kill(uuid, err) &&
+           (leases->hv || hypervisor->open(hv_told, NULL, &leases->hv, err)) &&
            hypervisor->destroy(leases->hv, uuid, err);
 }
 

@@ -2,7 +2,9 @@
 /*
  * hv: the hypervisor of this host. A backend is one const struct; nothing outside this room knows
  * libvirt. Everything may be done twice: look, make, look again. A struct hv may be used by many
- * threads at once. files.h has the files of a VM that change, domain.h says what a VM is.
+ * threads at once. files.h has the files of a VM that change, domain.h says what a VM is, process.h
+ * ends one without asking anybody. Whatever is asked here ends within a minute with ERR_AWAY where
+ * the hypervisor's daemon hangs.
  *
  * To start a VM: files_put, start, files_watch_start. To stop it: stop, files_watch_stop,
  * files_gather (and store), files_clear.
@@ -17,6 +19,7 @@
 #include "base/base.h"
 #include "hv/domain.h"
 #include "hv/files.h"
+#include "hv/process.h"
 
 struct hv; /* an open hypervisor */
 

@@ -18,8 +18,9 @@
 
 struct hv {
     pthread_mutex_t lock;
-    virConnectPtr connection; /* NULL before the first call, and after it was lost */
-    int tie;                  /* of `events` to it */
+    virConnectPtr connection;        /* NULL before the first call, and after it was lost */
+    struct libvirt_attempt *attempt; /* to connect, that nobody has seen the end of; or NULL */
+    int tie;                         /* of `events` to it */
     struct libvirt_events *events;
 };
 
@@ -41,9 +42,7 @@ static bool connect(struct hv *hv, virConnectPtr *out, struct err *err)
         disconnect(hv);
     }
     if (!hv->connection) {
-        fresh = virConnectOpen(URI);
-        if (!fresh) {
-            libvirt_err(err, "be reached");
+        if (!libvirt_open_in_time(URI, LIBVIRT_OPEN_MS, &hv->attempt, &fresh, err)) {
             return err_mend(err, "look at: systemctl status libvirtd");
         }
         (void)virConnectSetKeepAlive(fresh, ALIVE_SECONDS, ALIVE_COUNT);
@@ -71,6 +70,7 @@ static void libvirt_close(struct hv *hv)
         return;
     }
     libvirt_events_end(hv->events);
+    libvirt_attempt_drop(hv->attempt);
     disconnect(hv);
     pthread_mutex_destroy(&hv->lock);
     free(hv);

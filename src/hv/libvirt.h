@@ -34,6 +34,18 @@ bool libvirt_secrets_set(virConnectPtr connection, const struct domain *domain,
 /* Makes libvirt forget all keys of this VM; none there succeeds. */
 bool libvirt_secrets_forget(virConnectPtr connection, const char *uuid, struct err *err);
 
+/* libvirt_open.c: a connection to the daemon of that URI, or ERR_AWAY when it did not answer within
+ * so long since the attempt began; `*attempt` (NULL at first) is then the one under way, for the
+ * next call. It is NULL again once it is over. */
+struct libvirt_attempt;
+bool libvirt_open_in_time(const char *uri, int64_t milliseconds, struct libvirt_attempt **attempt,
+                          virConnectPtr *out, struct err *err);
+/* Nobody waits for it any more. NULL is fine. */
+void libvirt_attempt_drop(struct libvirt_attempt *attempt);
+DROP(attempt, struct libvirt_attempt *, libvirt_attempt_drop);
+/* For so long a daemon may take, ms: one that was just started looks at its machines first. */
+#define LIBVIRT_OPEN_MS 15000
+
 /* libvirt.c: a new reference to the connection; the VM, or NULL when there is no such one. */
 bool libvirt_connection(struct hv *hv, virConnectPtr *out, struct err *err);
 bool libvirt_find(virConnectPtr connection, const char *uuid, virDomainPtr *out, struct err *err);

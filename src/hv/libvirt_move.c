@@ -153,10 +153,10 @@ static bool peer_is_plain(const struct hv_peer *peer, struct err *err)
 static bool peer_open(const struct hv_peer *peer, virConnectPtr *out, struct err *err)
 {
     AUTO(drop_free) char *uri = text_make("qemu+unix:///system?socket=%s", peer->socket);
+    AUTO(drop_attempt) struct libvirt_attempt *attempt = NULL;
 
-    *out = virConnectOpen(uri);
-    if (!*out) {
-        return libvirt_err(err, "reach the other host's");
+    if (!libvirt_open_in_time(uri, LIBVIRT_OPEN_MS, &attempt, out, err)) {
+        return err_add(err, "reach the other host's hypervisor");
     }
     (void)virConnectSetKeepAlive(*out, ALIVE_SECONDS, ALIVE_COUNT);
     return true;

@@ -22,8 +22,12 @@
 
 /* Who dials and says nothing does not keep the other out for longer. */
 #define HANDSHAKE_MS 5000
-/* Bytes that nobody took for so long are on their way to a dead host. */
-#define DEAD_MS 30000
+/* Bytes that nobody took for so long are on their way to a dead host. Who has nothing to send asks
+ * after this many seconds, and so many times. */
+#define DEAD_MS   30000
+#define ASK_AFTER 10
+#define ASK_EVERY 5
+#define ASK_TIMES 4
 /* One record of TLS. */
 #define BUFFER 16384u
 
@@ -149,13 +153,20 @@ static bool carry_in(SSL *ssl, int plain, struct flow *flow, short *secured, sho
     }
 }
 
-/* A host that is gone says nothing any more. */
+/* A host that is gone says nothing any more: tcp(7) has the options. */
 static void notice_the_dead(int fd)
 {
-    int yes = 1, milliseconds = DEAD_MS;
+    static const struct {
+        int level, option, value;
+    } set[] = {{SOL_SOCKET, SO_KEEPALIVE, 1},
+               {IPPROTO_TCP, TCP_USER_TIMEOUT, DEAD_MS},
+               {IPPROTO_TCP, TCP_KEEPIDLE, ASK_AFTER},
+               {IPPROTO_TCP, TCP_KEEPINTVL, ASK_EVERY},
+               {IPPROTO_TCP, TCP_KEEPCNT, ASK_TIMES}};
 
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof(milliseconds));
+    for (size_t i = 0; i < COUNT_OF(set); i++) {
+        (void)setsockopt(fd, set[i].level, set[i].option, &set[i].value, sizeof(set[i].value));
+    }
 }
 
 static void carry(const struct tunnel *tunnel, SSL *ssl, int secured, int plain)

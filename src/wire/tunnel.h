@@ -2,7 +2,9 @@
 /*
  * A tunnel between two hosts: what connects to a unix socket here comes out at a unix socket there,
  * by mutual TLS in between (wire/tls.h). Each end is a thread of this program; one connection goes
- * through at a time. It ends with tunnel_close, or with the program.
+ * through at a time. It ends with tunnel_close, or with the program. A connection ends half a
+ * minute after the other host fell silent, also when nothing is said; who has not shown who he is
+ * after five seconds is sent away, however busily he talks.
  *
  *   here: SOCKET ─► tunnel_reach ══ TLS ══► tunnel_listen ─► SOCKET :there
  *

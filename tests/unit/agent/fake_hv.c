@@ -96,6 +96,18 @@ void files_watch_stop(struct files_watch *watch)
     }
 }
 
+/* ---- hv/process.h ---- */
+
+bool process_kill(const char *uuid, struct err *err)
+{
+    (void)err;
+    if (strcmp(fake_hv.uuid, uuid) == 0 && fake_hv.hangs) {
+        fake_hv.state = HV_ABSENT;
+        fake_hv.kills++;
+    }
+    return true;
+}
+
 /* ---- hv/hv.h ---- */
 
 static bool fake_open(hv_changed *changed, void *context, struct hv **out, struct err *err)
@@ -168,6 +180,9 @@ static bool fake_destroy(struct hv *hv, const char *uuid, struct err *err)
 {
     (void)hv;
     fake_hv.pulls++;
+    if (fake_hv.hangs) {
+        return err_set(err, ERR_AWAY, "the hypervisor's daemon does not answer");
+    }
     if (fake_hv.stuck) {
         return err_set(err, ERR_SYSTEM, "the process does not end");
     }

@@ -171,6 +171,26 @@ static void a_plug_that_cannot_be_pulled_is_tried_again_less_often(void **state)
     assert_int_equal(fake_hv.state, HV_ABSENT);
 }
 
+/* What it may have been at is not known before it answers: the lease stays lost until then. */
+static void a_daemon_that_hangs_keeps_no_plug_in(void **state)
+{
+    (void)state;
+    make_running();
+    fake_store.away = fake_hv.hangs = true;
+    world.now += (LEASE_SECONDS - LEASE_MARGIN) * SECOND;
+    lease_guard_due(&world.agent);
+    assert_int_equal(fake_hv.state, HV_ABSENT);
+    assert_true(fake_hv.kills > 0);
+    AUTO(drop_json) json_t *lost = lease_status(&world.agent, vm_uuid("mgr"));
+
+    assert_string_equal(json_string_or(lost, "state", ""), "lost");
+    fake_hv.hangs = false;
+    pass(6);
+    AUTO(drop_json) json_t *after = lease_status(&world.agent, vm_uuid("mgr"));
+
+    assert_string_not_equal(json_string_or(after, "state", ""), "lost");
+}
+
 static void looking_at_others_costs_no_renewal(void **state)
 {
     (void)state;
@@ -695,6 +715,7 @@ int main(void)
         IT(a_removed_vm_leaves_no_lease),
         IT(a_host_that_cannot_renew_stops_its_vm_before_the_lease_runs_out),
         IT(a_plug_that_cannot_be_pulled_is_tried_again_less_often),
+        IT(a_daemon_that_hangs_keeps_no_plug_in),
         IT(looking_at_others_costs_no_renewal),
         IT(a_short_outage_costs_nothing),
         IT(a_frozen_host_stops_its_vm_as_the_first_thing),

@@ -73,6 +73,8 @@ struct fake_hv {
     unsigned starts;
     unsigned pulls; /* how often a plug was to be pulled */
     bool stuck;     /* and cannot be */
+    bool hangs;     /* the daemon: only the kernel ends the process */
+    unsigned kills; /* that it did */
     size_t disks, read_only;
     /* Changing the images under it (fake_copies.c). */
     bool writes;          /* the guest writes all the time */

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 /* clang-format on */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -320,6 +321,35 @@ static void who_speaks_no_tls_keeps_nobody_out_for_long(void **state)
     assert_true(through);
 }
 
+/* A byte at a time of a handshake that never comes to its end: the time is for all of it. */
+static void who_drips_a_handshake_keeps_nobody_out_for_long(void **state)
+{
+    AUTO(drop_identity) struct identity there = identity_make(NULL, true);
+    static const unsigned char hello[] = {22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3}; /* of 512 bytes */
+    const struct timeval patience = {.tv_sec = 1};
+    struct tunnel_conf conf = conf_of(&there, world.there, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    struct err err = {0};
+    bool sent_away = false;
+
+    (void)state;
+    assert_true(tunnel_listen(&conf, &world.listens, &err));
+    AUTO(drop_fd) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    address.sin_port = htons((uint16_t)tunnel_port(world.listens));
+    (void)inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    /* Much longer than five seconds on a busy machine; for ever, were the time for each byte. */
+    for (size_t i = 0; i < 60 && !sent_away; i++) {
+        unsigned char byte = i < sizeof(hello) ? hello[i] : 0;
+
+        sent_away = send(fd, &byte, 1, MSG_NOSIGNAL) != 1 || recv(fd, &byte, 1, 0) == 0 ||
+                    (errno != EAGAIN && errno != EWOULDBLOCK);
+    }
+    assert_true(sent_away);
+}
+
 static void closing_an_end_cuts_what_goes_through(void **state)
 {
     AUTO(drop_identity) struct identity there = identity_make(NULL, true);
@@ -383,6 +413,7 @@ int main(void)
         IT(a_listener_of_another_ca_is_not_believed),
         IT(a_client_is_no_listener),
         IT(who_speaks_no_tls_keeps_nobody_out_for_long),
+        IT(who_drips_a_handshake_keeps_nobody_out_for_long),
         IT(closing_an_end_cuts_what_goes_through),
         IT(the_socket_here_is_its_owners_alone),
         IT(what_is_no_address_or_no_pem_is_said),
