@@ -142,30 +142,23 @@ bool remote_uninstall(struct remote *remote, struct err *err)
            err_add(err, "remove the agent from host '%s'", remote->host->name);
 }
 
-/* Whether a file is there, by test(1): a lost connection is no answer. */
-static bool has_file(struct remote *remote, const char *what, const char *path, bool *out,
-                     struct err *err)
-{
-    AUTO(drop_run_result) struct run_result said = {0};
-
-    if (!ssh_run(remote->ssh, &(struct run){.argv = RUN("test", what, path)}, &said, err)) {
-        return false;
-    }
-    *out = said.status == 0;
-    return said.status <= 1 ||
-           err_set(err, ERR_SYSTEM, "host '%s' does not tell whether '%s' is there: %.200s",
-                   remote->host->name, path, said.errors);
-}
-
-/* ERR_ABSENT only where nothing of a cluster is: destroy takes it for undone. */
+/* What is there of an agent, in one question; ERR_ABSENT only where nothing of a cluster is:
+ * destroy takes it for undone. A lost connection is no answer. */
 static bool find_agent(struct remote *remote, struct err *err)
 {
-    bool listens = false, joined = false;
+    static const char question[] = "test -S " AGENT_SOCKET " && echo listens; "
+                                   "test -e " AGENT_STATE " && echo joined; echo end";
+    AUTO(drop_run_result) struct run_result said = {0};
 
-    if (!has_file(remote, "-S", AGENT_SOCKET, &listens, err) ||
-        !has_file(remote, "-e", AGENT_STATE, &joined, err)) {
+    if (!ssh_run(remote->ssh, &(struct run){.argv = RUN("sh", "-c", question)}, &said, err)) {
         return false;
     }
+    if (said.status != 0 || !strstr(said.out, "end\n")) {
+        return err_set(err, ERR_SYSTEM, "host '%s' does not tell whether it has an agent: %.200s",
+                       remote->host->name, said.errors);
+    }
+    bool listens = strstr(said.out, "listens\n"), joined = strstr(said.out, "joined\n");
+
     if (!listens && joined) {
         err_set(err, ERR_AWAY, "the agent on host '%s' does not run", remote->host->name);
         return err_mend(err, "look at it there: systemctl status quoind");

@@ -21,7 +21,7 @@
 
 struct ssh {
     struct ssh_target target; /* its strings are ours */
-    char *folder;             /* private: known_hosts, the control socket, forwarded sockets */
+    struct ssh_folder folder; /* known_hosts, the control socket, forwarded sockets */
     struct child master;
     unsigned forwards;
 };
@@ -74,8 +74,8 @@ static bool master_wait(const struct ssh *ssh, const char *control, const char *
 static bool master_start(struct ssh *ssh, const char *known, struct err *err)
 {
     AUTO(ssh_argv_clear) struct ssh_argv argv = {0};
-    AUTO(drop_free) char *control = text_make("%s/c", ssh->folder);
-    AUTO(drop_free) char *log = text_make("%s/log", ssh->folder);
+    AUTO(drop_free) char *control = text_make("%s/c", ssh->folder.path);
+    AUTO(drop_free) char *log = text_make("%s/log", ssh->folder.path);
 
     ssh_argv_begin(&argv, &ssh->target, ssh_patience(&ssh->target));
     ssh_argv_add(&argv, "%s", "-MN");
@@ -101,7 +101,7 @@ bool ssh_open(const struct ssh_target *target, struct ssh **out, struct err *err
     if (!ssh_folder_make(&ssh->folder, err)) {
         return false;
     }
-    AUTO(drop_free) char *known = text_make("%s/known", ssh->folder);
+    AUTO(drop_free) char *known = text_make("%s/known", ssh->folder.path);
 
     if (target->host_key && !ssh_key_pin(&ssh->target, known, err)) {
         return false;
@@ -115,17 +115,12 @@ bool ssh_open(const struct ssh_target *target, struct ssh **out, struct err *err
 
 void ssh_close(struct ssh *ssh)
 {
-    struct err ignored;
-
     if (!ssh) {
         return;
     }
     child_stop(&ssh->master);
-    if (ssh->folder) {
-        (void)file_remove_tree(ssh->folder, &ignored);
-    }
+    ssh_folder_remove(&ssh->folder);
     target_clear(&ssh->target);
-    free(ssh->folder);
     free(ssh);
 }
 
@@ -135,7 +130,7 @@ static void argv_through(struct ssh_argv *argv, const struct ssh *ssh)
 {
     ssh_argv_add(argv, "%s", "ssh");
     ssh_argv_add(argv, "%s", "-T");
-    ssh_argv_add(argv, "-oControlPath=%s/c", ssh->folder);
+    ssh_argv_add(argv, "-oControlPath=%s/c", ssh->folder.path);
     ssh_argv_add(argv, "-o%s", "BatchMode=yes");
     ssh_argv_add(argv, "-o%s", "ProxyJump=none");
     ssh_argv_add(argv, "-o%s", "ProxyCommand=false");
@@ -229,7 +224,7 @@ bool ssh_copy(struct ssh *ssh, const char *from, const char *to, mode_t mode, st
 bool ssh_forward(struct ssh *ssh, const char *remote, char **out_socket, struct err *err)
 {
     AUTO(ssh_argv_clear) struct ssh_argv argv = {0};
-    AUTO(drop_free) char *socket = text_make("%s/f%u", ssh->folder, ssh->forwards);
+    AUTO(drop_free) char *socket = text_make("%s/f%u", ssh->folder.path, ssh->forwards);
 
     argv_through(&argv, ssh);
     ssh_argv_add(&argv, "%s", "-Oforward");

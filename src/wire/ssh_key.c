@@ -3,10 +3,12 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <signal.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -14,6 +16,8 @@
 
 /* "SHA256:" and 43 characters of base64; with room for what ssh may print one day. */
 #define SSH_FINGERPRINT_SIZE 128u
+#define FOLDER_NAME          "quoin-ssh."
+#define LEFT_SECONDS         60
 
 unsigned ssh_patience(const struct ssh_target *target)
 {
@@ -30,7 +34,15 @@ static bool folder_is_plain(const char *path)
            access(path, W_OK) == 0;
 }
 
-/* What a process left behind that was killed: our folder, named by its pid, which is gone. */
+/* Nobody holds it, and whoever made it had the time to. */
+static bool is_left(int fd)
+{
+    struct stat st;
+
+    return fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() &&
+           st.st_mtime + LEFT_SECONDS < time(NULL) && flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
 static void sweep(const char *base)
 {
     DIR *folder = opendir(base);
@@ -39,11 +51,12 @@ static void sweep(const char *base)
 
     while (folder && (entry = readdir(folder))) {
         AUTO(drop_free) char *path = text_make("%s/%s", base, entry->d_name);
-        struct stat st;
-        int pid = 0;
+        AUTO(drop_fd)
+        int fd = strncmp(entry->d_name, FOLDER_NAME, strlen(FOLDER_NAME)) == 0
+                     ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+                     : -1;
 
-        if (sscanf(entry->d_name, "quoin-ssh.%d.", &pid) == 1 && pid > 0 && kill(pid, 0) != 0 &&
-            errno == ESRCH && lstat(path, &st) == 0 && st.st_uid == geteuid()) {
+        if (is_left(fd)) {
             (void)file_remove_tree(path, &ignored);
         }
     }
@@ -52,18 +65,31 @@ static void sweep(const char *base)
     }
 }
 
-bool ssh_folder_make(char **out, struct err *err)
+bool ssh_folder_make(struct ssh_folder *out, struct err *err)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR");
     const char *base = folder_is_plain(runtime) ? runtime : "/tmp";
-    AUTO(drop_free) char *folder = text_make("%s/quoin-ssh.%d.XXXXXX", base, (int)getpid());
+    AUTO(drop_free) char *path = text_make("%s/%sXXXXXX", base, FOLDER_NAME);
 
     sweep(base);
-    if (!mkdtemp(folder)) {
+    if (!mkdtemp(path)) {
         return err_errno(err, errno, "make a folder for the SSH connection");
     }
-    *out = TAKE(folder);
-    return true;
+    out->held = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    out->path = TAKE(path);
+    return (out->held >= 0 && flock(out->held, LOCK_SH | LOCK_NB) == 0) ||
+           err_errno(err, errno, "hold '%s'", out->path);
+}
+
+void ssh_folder_remove(struct ssh_folder *folder)
+{
+    struct err ignored;
+
+    if (folder->path) {
+        (void)file_remove_tree(folder->path, &ignored);
+        (void)close(folder->held);
+        free(TAKE(folder->path));
+    }
 }
 
 int ssh_last_line(const char *said, const char **out)
@@ -199,11 +225,10 @@ bool ssh_key_pin(const struct ssh_target *target, const char *known, struct err 
 
 bool ssh_offered(const struct ssh_target *target, char **out, struct err *err)
 {
-    AUTO(drop_free) char *folder = NULL;
+    AUTO(ssh_folder_remove) struct ssh_folder folder = {0};
     AUTO(drop_text) struct text offered = {0};
-    struct err ignored;
     bool ok = ssh_folder_make(&folder, err);
-    AUTO(drop_free) char *known = text_make("%s/known", folder ? folder : "");
+    AUTO(drop_free) char *known = text_make("%s/known", ok ? folder.path : "");
 
     for (size_t i = 0; ok && i < COUNT_OF(key_types); i++) {
         char fingerprint[SSH_FINGERPRINT_SIZE];
@@ -213,9 +238,6 @@ bool ssh_offered(const struct ssh_target *target, char **out, struct err *err)
         if (ok && there) {
             text_addf(&offered, "%s %s\n", fingerprint, key_types[i].name);
         }
-    }
-    if (folder) {
-        (void)file_remove_tree(folder, &ignored);
     }
     if (ok) {
         *out = text_take(&offered);

@@ -17,7 +17,16 @@ bool ssh_key_pin(const struct ssh_target *target, const char *known, struct err 
 bool ssh_explain(const struct ssh_target *target, const char *said, struct err *err);
 /* Where the last line begins, and its length without the newline. */
 int ssh_last_line(const char *said, const char **out);
-/* A private folder with a short, plain path; the caller removes it and frees the path. */
-bool ssh_folder_make(char **out, struct err *err);
+
+/* A private folder with a short, plain path, for as long as it is held: what a process left behind
+ * that was killed is removed by the next that makes one, also from another container that shares
+ * the place. */
+struct ssh_folder {
+    char *path; /* NULL: none */
+    int held;
+};
+
+bool ssh_folder_make(struct ssh_folder *out, struct err *err);
+void ssh_folder_remove(struct ssh_folder *folder);
 
 #endif

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Many agents without hosts: agents FOLDER PORT LIVING DEAD. Makes a CA, writes FOLDER/identity (a
- * manager's) and FOLDER/ca.pem, and opens a door on PORT for each agent, at 127.1.0.1, 127.1.0.2
- * and so on: real servers of wire/, each with a certificate of its own, which answer the manager as
- * quoind does. The dead ones come after the living: they take a connection and never say a word.
- * Prints "ready" and serves until its standard input ends.
+ * Many agents without hosts: agents FOLDER PORT LIVING DEAD [NETWORK]. Makes a CA, writes
+ * FOLDER/identity (a manager's) and FOLDER/ca.pem, and opens a door on PORT for each agent, at
+ * 127.1.0.2, 127.1.0.3 and so on: real servers of wire/, each with a certificate of its own, which
+ * answer the manager as quoind does. With NETWORK, "10.78", the addresses begin so and the doors
+ * are the agents' sockets instead, FOLDER/h1/quoind.sock and so on, in folders that are there. The
+ * dead ones come after the living: on PORT they take a connection and never say a word. Prints
+ * "ready" and serves until its standard input ends.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -28,6 +30,8 @@ struct agent {
 static struct agent agents[HOSTS_MAX];
 static struct cluster cluster;
 static unsigned living, dead;
+static const char *network; /* of the doors that are sockets, or NULL */
+static const char *folder;
 static time_t began;
 
 static json_t *status_of(const struct agent *agent)
@@ -70,7 +74,21 @@ static void say_status(struct request *request, void *context)
     reply_json(request, 200, status);
 }
 
-static const struct route routes[] = {{"GET", "/v1/status", ROLE_MANAGER, 0, say_status}};
+static const struct route routes[] = {
+    {"GET", "/v1/status", ROLE_MANAGER | ROLE_LOCAL, 0, say_status}};
+
+static bool open_socket(struct agent *agent, unsigned port, struct err *err)
+{
+    AUTO(drop_free) char *path = text_make("%s/%s/quoind.sock", folder, agent->name);
+    const struct server_conf conf = {.routes = routes,
+                                     .route_count = COUNT_OF(routes),
+                                     .context = agent,
+                                     .socket = path,
+                                     .connections = 8};
+
+    (void)port;
+    return server_start(&conf, &agent->server, err);
+}
 
 static bool open_living(struct agent *agent, unsigned port, struct err *err)
 {
@@ -107,10 +125,13 @@ static bool open_living(struct agent *agent, unsigned port, struct err *err)
 static bool open_dead(struct agent *agent, unsigned port, struct err *err)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    static const int again = 1; /* connections of an earlier test may still end */
 
     agent->silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     (void)inet_pton(AF_INET, agent->address, &at.sin_addr);
-    return (agent->silent >= 0 && bind(agent->silent, (struct sockaddr *)&at, sizeof(at)) == 0 &&
+    return (agent->silent >= 0 &&
+            setsockopt(agent->silent, SOL_SOCKET, SO_REUSEADDR, &again, sizeof(again)) == 0 &&
+            bind(agent->silent, (struct sockaddr *)&at, sizeof(at)) == 0 &&
             listen(agent->silent, 64) == 0) ||
            err_errno(err, errno, "listen at %s", agent->address);
 }
@@ -123,9 +144,9 @@ static void open_one(void *context, size_t number)
 
     agent->number = (unsigned)number;
     (void)snprintf(agent->name, sizeof(agent->name), "h%u", agent->number + 1);
-    (void)snprintf(agent->address, sizeof(agent->address), "127.1.%u.%u", (agent->number + 1) / 250,
-                   (agent->number + 1) % 250 + 1);
-    if (!(number < living ? open_living : open_dead)(agent, port, &err)) {
+    (void)snprintf(agent->address, sizeof(agent->address), "%s.%u.%u", network ? network : "127.1",
+                   (agent->number + 1) / 250, (agent->number + 1) % 250 + 1);
+    if (!(number >= living ? open_dead : network ? open_socket : open_living)(agent, port, &err)) {
         log_err(&err);
         exit(err_exit_code(err.kind));
     }
@@ -142,7 +163,7 @@ static void raise_files(void)
     }
 }
 
-static bool write_cluster(const char *folder, struct err *err)
+static bool write_cluster(struct err *err)
 {
     AUTO(drop_secret) struct secret *password = NULL;
     AUTO(drop_free) char *hash = NULL, *path = text_make("%s/ca.pem", folder);
@@ -162,10 +183,12 @@ int main(int argc, char **argv)
 {
     struct err err = {0};
 
-    if (argc != 5) {
-        fputs("usage: agents FOLDER PORT LIVING DEAD\n", stderr);
+    if (argc != 5 && argc != 6) {
+        fputs("usage: agents FOLDER PORT LIVING DEAD [NETWORK]\n", stderr);
         return 2;
     }
+    folder = argv[1];
+    network = argv[5]; /* argv ends with NULL */
     unsigned port = (unsigned)strtoul(argv[2], NULL, 10);
 
     living = (unsigned)strtoul(argv[3], NULL, 10);
@@ -176,7 +199,7 @@ int main(int argc, char **argv)
     }
     raise_files();
     began = time(NULL);
-    if (!write_cluster(argv[1], &err)) {
+    if (!write_cluster(&err)) {
         log_err(&err);
         return err_exit_code(err.kind);
     }

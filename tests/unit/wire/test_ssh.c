@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <pwd.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -400,23 +401,39 @@ static void a_connection_that_was_lost_is_away(void **state)
 
 static void what_a_killed_process_left_is_swept(void **state)
 {
-    pid_t pid = fork();
+    static const struct timespec long_ago[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    const char *const left = "/tmp/quoin-ssh.test-1", *const held = "/tmp/quoin-ssh.test-2";
+    const char *const young = "/tmp/quoin-ssh.test-3";
+    struct err err = {0};
 
     (void)state;
-    if (pid == 0) {
-        _exit(0);
-    }
-    assert_int_equal(waitpid(pid, NULL, 0), pid);
-    AUTO(drop_free)
-    char *left = text_make("/tmp/quoin-ssh.%d.abcdef", (int)pid);
-    AUTO(drop_free)
-    char *ours = text_make("/tmp/quoin-ssh.%d.abcdef", (int)getpid());
-    struct err err = {0};
-    assert_true(file_make_folder(left, 0700, &err) && file_make_folder(ours, 0700, &err));
+    assert_true(file_make_folder(left, 0700, &err) && file_make_folder(held, 0700, &err) &&
+                file_make_folder(young, 0700, &err));
+    assert_int_equal(utimensat(AT_FDCWD, left, long_ago, 0), 0);
+    assert_int_equal(utimensat(AT_FDCWD, held, long_ago, 0), 0);
+    AUTO(drop_fd) int fd = open(held, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(fd, LOCK_SH), 0);
     ssh_close(open_ssh());
     assert_false(file_exists(left));
-    assert_true(file_exists(ours));
-    assert_true(file_remove_tree(ours, &err));
+    assert_true(file_exists(held));
+    assert_true(file_exists(young));
+    assert_true(file_remove_tree(held, &err) && file_remove_tree(young, &err));
+}
+
+static void an_open_connections_folder_is_held(void **state)
+{
+    static const struct timespec long_ago[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    AUTO(drop_free) char *socket = NULL;
+    struct ssh *ssh = open_ssh();
+    struct err err = {0};
+
+    (void)state;
+    assert_true(ssh_forward(ssh, world.socket, &socket, &err));
+    *strrchr(socket, '/') = '\0';
+    assert_int_equal(utimensat(AT_FDCWD, socket, long_ago, 0), 0);
+    ssh_close(open_ssh());
+    assert_true(file_exists(socket));
+    ssh_close(ssh);
 }
 
 static void closing_leaves_nothing_behind(void **state)
@@ -454,6 +471,7 @@ int main(void)
         cmocka_unit_test(a_forwarded_socket_leads_to_a_port_on_the_host),
         cmocka_unit_test(a_connection_that_was_lost_is_away),
         cmocka_unit_test(what_a_killed_process_left_is_swept),
+        cmocka_unit_test(an_open_connections_folder_is_held),
         cmocka_unit_test(closing_leaves_nothing_behind),
     };
 
