@@ -138,6 +138,15 @@ struct audit_health audit_health(struct audit *audit)
     return health;
 }
 
+void audit_add_finding(struct audit *audit, json_t *result)
+{
+    const struct audit_health health = audit_health(audit);
+
+    if (health.finding[0]) {
+        json_object_set_new(result, "finding", json_string(health.finding));
+    }
+}
+
 json_t *audit_where(struct audit *audit)
 {
     pthread_mutex_lock(&audit->lock);
@@ -151,15 +160,23 @@ json_t *audit_where(struct audit *audit)
  * kept on this host (agent/cached.h) says nothing of the provider. */
 static bool counts(const struct key_use *use)
 {
-    return strcmp(use->verb, "cache") != 0 && (!use->err || strcmp(use->purpose, "canary") != 0);
+    return strcmp(use->verb, "cache") != 0 &&
+           (!use->err ||
+            (strcmp(use->purpose, KEY_CANARY) != 0 && strcmp(use->purpose, KEY_REPLICAS) != 0));
+}
+
+/* All places were asked, and nothing is to be mended: what was found before is over. */
+static bool finds_nothing(const struct key_use *use)
+{
+    return !use->err && strcmp(use->verb, "unwrap") == 0 && strcmp(use->purpose, KEY_REPLICAS) == 0;
 }
 
 static void note_finding(struct audit *audit, const struct err *finding)
 {
     pthread_mutex_lock(&audit->lock);
-    audit->health.found = time(NULL);
+    audit->health.found = finding ? time(NULL) : 0;
     (void)snprintf(audit->health.finding, sizeof(audit->health.finding), "%.*s",
-                   (int)sizeof(audit->health.finding) - 1, finding->what);
+                   (int)sizeof(audit->health.finding) - 1, finding ? finding->what : "");
     pthread_mutex_unlock(&audit->lock);
 }
 
@@ -171,7 +188,7 @@ void audit_key(void *audit, const struct key_use *use)
     if (counts(use)) {
         audit_opened(audit, use->err);
     }
-    if (use->finding) {
+    if (use->finding || finds_nothing(use)) {
         note_finding(audit, use->finding);
     }
 

@@ -39,6 +39,9 @@ struct audit_health {
     char finding[256];
 };
 struct audit_health audit_health(struct audit *audit);
+/* What is to be mended though it worked, as "finding" into a step's result; nothing where there is
+ * nothing. */
+void audit_add_finding(struct audit *audit, json_t *result);
 /* A provider that could not even be opened, or was (`err` NULL). */
 void audit_opened(struct audit *audit, const struct err *err);
 /* {"source","next"} of the last event, as the manager asks after it. A new reference. */

@@ -46,13 +46,18 @@ bool rekey_make(struct agent *agent, char **out_kek, struct err *err)
 {
     struct host *host = &agent->host;
     AUTO(drop_provider) struct provider other = {0};
+    AUTO(drop_free) char *kek = NULL;
     struct key *key = NULL;
 
     if (!(is_move(host, &host->next) ? provider_open(agent, &host->next, &other, &key, err)
                                      : agent_key(agent, &key, err))) {
         return false;
     }
-    return key_kek_make(key, host->next_label, out_kek, err);
+    if (!key_kek_make(key, host->next_label, &kek, err) || !key_prove_kek(key, kek, err)) {
+        return false;
+    }
+    *out_kek = TAKE(kek);
+    return true;
 }
 
 static bool forget_intent(struct agent *agent, struct err *err)

@@ -21,7 +21,8 @@ bool rekey_is_open(const struct agent *agent);
 /* `next` and its label are kept; `next` is taken. One that is kept already for the same provider
  * stays, label and all; one for another is given up first: its KEK, made or not, is retired. */
 bool rekey_intend(struct agent *agent, struct host_provider *next, struct err *err);
-/* The intended KEK is made, or found by its label. The caller frees. */
+/* The intended KEK is made, or found by its label, and opens what it wrapped at each server of the
+ * provider's that answers (key/key.h). The caller frees. */
 bool rekey_make(struct agent *agent, char **out_kek, struct err *err);
 /* What is intended wraps from now on, with this KEK; what wrapped until now is `old`, unless it had
  * no KEK yet. */

@@ -110,24 +110,6 @@ static void drop_bringing(struct bringing *bringing)
     parcel_free(bringing->parcel);
 }
 
-/* A KEK that another host made must open here what it wraps, before anything is under it. */
-static bool kek_works(struct key *key, const char *kek, struct err *err)
-{
-    char vm[UUID_SIZE];
-    const struct envelope_about about = {
-        .kek_id = kek, .vm = vm, .purpose = "canary", .generation = 1};
-    AUTO(drop_secret) struct secret *canary = NULL, *back = NULL;
-    AUTO(drop_envelope) struct envelope *envelope = NULL;
-
-    uuid_make(vm);
-    if (!secret_random(32, &canary, err) || !key_wrap(key, &about, canary, &envelope, err) ||
-        !key_unwrap(key, envelope, &about, &back, err)) {
-        return err_add(err, "use the new KEK here");
-    }
-    return secret_equal(canary, back) ||
-           err_set(err, ERR_CLASH, "the new KEK gives another key back than it was given");
-}
-
 /* A native provider's keys come from the host that made them. */
 static bool unpack(struct agent *agent, const struct host_provider *next,
                    const struct bringing *bringing, struct err *err)
@@ -157,7 +139,8 @@ static bool prove(struct agent *agent, const struct host_provider *next,
         return false;
     }
     return (!target || key_prove(key, err)) &&
-           (!bringing->kek || kek_works(key, bringing->kek, err));
+           (!bringing->kek || key_prove_kek(key, bringing->kek, err) ||
+            err_add(err, "use the new KEK here"));
 }
 
 static bool prepare(struct agent *agent, struct making *making, const struct bringing *bringing,
@@ -219,6 +202,7 @@ static bool bring(struct agent *agent, struct making *making, const struct bring
         return false;
     }
     making->result = keks_json(agent);
+    audit_add_finding(agent->audit, making->result);
     return true;
 }
 

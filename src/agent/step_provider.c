@@ -150,6 +150,7 @@ bool step_provider_open(struct agent *agent, struct making *making, struct err *
     }
     json_object_set_new(look, "kek", json_string(agent->host.provider.kek));
     status_add_rest(agent->provider.folder, look);
+    audit_add_finding(agent->audit, look);
     making->result = look;
     return true;
 }

@@ -200,6 +200,21 @@ void report_missing(struct report *report, const char *host, const struct err *e
     unlock(report);
 }
 
+void report_finding(struct report *report, const char *kind, const char *host, const char *what)
+{
+    lock(report);
+    clear_bar(report);
+    tell(report,
+         json_pack("{s:s, s:s*, s:s, s:s, s:s}", "event", "finding", "phase", report->phase, "kind",
+                   kind, "host", host, "what", what),
+         true);
+    if (!report->json) {
+        fprintf(stderr, "%squoin: warning:%s host '%s': %s\n", tint(report, "\033[33m"),
+                tint(report, "\033[0m"), host, what);
+    }
+    unlock(report);
+}
+
 void report_done(struct report *report, const json_t *result, const char *summary)
 {
     json_t *event = json_pack("{s:s, s:f}", "event", "done", "seconds",

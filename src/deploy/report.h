@@ -45,6 +45,8 @@ void report_step_done(struct report *report, const char *kind, bool changed);
 void report_host_done(struct report *report, const char *kind, const char *host, bool changed);
 /* This host did not get there; the run goes on with the others. */
 void report_missing(struct report *report, const char *host, const struct err *err);
+/* A step of `host` went well, and there is this to mend nevertheless. */
+void report_finding(struct report *report, const char *kind, const char *host, const char *what);
 /* The whole run ended. `result` (may be NULL) is put into the event; borrowed. */
 void report_done(struct report *report, const json_t *result, const char *summary);
 void report_failed(struct report *report, const struct err *err);

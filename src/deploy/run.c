@@ -26,6 +26,20 @@ static void note_change(struct deploy *deploy, const struct remote *remote, bool
     }
 }
 
+/* What is to be mended though the step was made. */
+static void tell_finding(struct deploy *deploy, const char *kind, const char *host,
+                         const json_t *result)
+{
+    const char *finding = json_string_or(result, "finding", NULL);
+
+    if (finding) {
+        AUTO(drop_free) char *clean = text_copy(finding);
+
+        text_flatten(clean);
+        report_finding(deploy->report, kind, host, clean);
+    }
+}
+
 bool deploy_step(struct deploy *deploy, struct remote *remote, const char *kind, json_t *params,
                  json_t **out_result, struct err *err)
 {
@@ -40,6 +54,7 @@ bool deploy_step(struct deploy *deploy, struct remote *remote, const char *kind,
     }
     note_change(deploy, remote, answer.changed);
     report_host_done(deploy->report, kind, remote->host->name, answer.changed);
+    tell_finding(deploy, kind, remote->host->name, answer.result);
     if (out_result) {
         *out_result = TAKE(answer.result);
     }

@@ -234,7 +234,7 @@ bool key_prove_kek(struct key *key, const char *kek_id, struct err *err)
     AUTO(drop_envelope) struct envelope *envelope = NULL;
     char vm[UUID_SIZE];
     const struct envelope_about about = {
-        .kek_id = kek_id, .vm = vm, .purpose = "canary", .generation = 1};
+        .kek_id = kek_id, .vm = vm, .purpose = KEY_REPLICAS, .generation = 1};
 
     uuid_make(vm);
     return canary_flies(key, &about, &envelope, err) ||
@@ -245,7 +245,7 @@ bool key_prove(struct key *key, struct err *err)
 {
     AUTO(drop_free) char *kek_id = NULL, *label = NULL;
     char vm[UUID_SIZE];
-    struct envelope_about about = {.vm = vm, .purpose = "canary", .generation = 1};
+    struct envelope_about about = {.vm = vm, .purpose = KEY_CANARY, .generation = 1};
     struct err ignored = {0};
 
     uuid_make(vm);

@@ -55,7 +55,8 @@ bool key_look(struct key *key, json_t **out, struct err *err);
 /* A real round trip: a KEK made, a canary wrapped, unwrapped, compared, the KEK retired, and then
  * found lost. Leaves nothing behind that could be used. */
 bool key_prove(struct key *key, struct err *err);
-/* The same for a KEK that is in use: a canary wrapped, unwrapped, compared. The KEK stays. */
+/* The same for a KEK that is in use, or is to be: a canary wrapped, and unwrapped and compared at
+ * each place of the provider's that answers (provider.h, KEY_REPLICAS). The KEK stays. */
 bool key_prove_kek(struct key *key, const char *kek_id, struct err *err);
 
 /* {"type","summary"} of every provider. */

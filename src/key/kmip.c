@@ -20,9 +20,6 @@
 #include "wire/stream.h"
 
 #define ID_START "kmip:"
-/* What key_prove wraps: its KEK is in use only when it is gone again. */
-#define CANARY "canary"
-
 /* Where keys are wrapped, in the order of trying. */
 enum way { WAY_UNKNOWN, WAY_SERVER_KW, WAY_SERVER_GCM, WAY_HOST };
 
@@ -245,11 +242,12 @@ static bool choose_way(struct kmip *kmip, const char *object, struct err *err)
 /* --- the contract -------------------------------------------------------------------------------
  */
 
-/* In use from now on: a KEK that is begun next is another one. */
+/* In use from now on, but for a trial: a KEK that is begun next is another one. */
 static bool settle(struct kmip *kmip, const struct envelope_about *about, const char *object,
                    struct err *err)
 {
-    return strcmp(about->purpose, CANARY) == 0 || kmipbegun_settle(kmip->begun, object, err);
+    return strcmp(about->purpose, KEY_CANARY) == 0 || strcmp(about->purpose, KEY_REPLICAS) == 0 ||
+           kmipbegun_settle(kmip->begun, object, err);
 }
 
 static bool wrap_under(struct kmip *kmip, const char *object, const struct envelope_about *about,
@@ -356,7 +354,7 @@ static bool unwrap_anywhere(struct kmip *kmip, const char *object, const struct 
                             const struct envelope_about *expected, struct secret **out,
                             struct err *err)
 {
-    bool canary = strcmp(envelope_about(envelope)->purpose, CANARY) == 0;
+    bool canary = strcmp(envelope_about(envelope)->purpose, KEY_CANARY) == 0;
     const char *asked[KMIP_MAX_SERVERS];
     struct err first = {0}, why = {0};
 
@@ -382,14 +380,56 @@ static bool unwrap_anywhere(struct kmip *kmip, const char *object, const struct 
     return false;
 }
 
+/* What each of the others is to open, as the one in use did. */
+struct replica {
+    struct kmip *kmip;
+    const char *object;
+    const struct envelope *envelope;
+    const struct envelope_about *expected;
+};
+
+static bool opens_there(void *context, struct err *err)
+{
+    const struct replica *replica = context;
+    struct kmip *kmip = replica->kmip;
+    AUTO(drop_secret) struct secret *opened = NULL;
+
+    memset(kmip->in_vain, 0, sizeof(kmip->in_vain));
+    return unwrap_under(kmip, replica->object, replica->envelope, replica->expected, &opened, err);
+}
+
+/* That it opens there is enough: an envelope says by its tag what was in it. */
+static bool unwrap_everywhere(struct kmip *kmip, const char *object,
+                              const struct envelope *envelope,
+                              const struct envelope_about *expected, struct secret **out,
+                              struct err *err)
+{
+    struct replica replica = {kmip, object, envelope, expected};
+    AUTO(drop_secret) struct secret *opened = NULL;
+    struct err away = {0};
+
+    if (!unwrap_under(kmip, object, envelope, expected, &opened, err)) {
+        return false;
+    }
+    if (!kmipserver_others(kmip->server, opens_there, &replica, &away, err)) {
+        return err_mend(err, "wait until the KEK was replicated to that server and run the same "
+                             "command again, or take it out of the list of servers");
+    }
+    memset(kmip->in_vain, 0, sizeof(kmip->in_vain));
+    *out = TAKE(opened);
+    *err = away;
+    return true;
+}
+
 static bool kmip_unwrap(void *self, const struct envelope *envelope,
                         const struct envelope_about *expected, struct secret **out, struct err *err)
 {
     const char *kek_id = envelope_about(envelope)->kek_id, *object = NULL;
+    bool all = strcmp(envelope_about(envelope)->purpose, KEY_REPLICAS) == 0;
 
-    return object_of(kek_id, &object, err) &&
-           (unwrap_anywhere(self, object, envelope, expected, out, err) ||
-            err_add(err, "KEK %s", kek_id));
+    return object_of(kek_id, &object, err) && ((all ? unwrap_everywhere : unwrap_anywhere)(
+                                                   self, object, envelope, expected, out, err) ||
+                                               err_add(err, "KEK %s", kek_id));
 }
 
 /* One that was begun before, or a fresh one. */

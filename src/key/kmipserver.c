@@ -317,6 +317,43 @@ bool kmipserver_reach(struct kmipserver *server, struct err *err)
     return false;
 }
 
+/* A connection that ended on the way may have led to another one. */
+static bool ask_at(struct kmipserver *server, size_t one,
+                   bool (*ask)(void *context, struct err *err), void *context, struct err *err)
+{
+    leave(server);
+    server->good = one;
+    if (!reach_one(server, server->conf.servers[one], err) || !ask(context, err)) {
+        return false;
+    }
+    return server->good == one || err_set(err, ERR_AWAY, "it ended the connection");
+}
+
+bool kmipserver_others(struct kmipserver *server, bool (*ask)(void *context, struct err *err),
+                       void *context, struct err *out_away, struct err *err)
+{
+    size_t home = server->good, one = home;
+    struct err why = {0};
+
+    for (size_t i = 1; i < server->count && why.kind == ERR_NONE; i++) {
+        one = (home + i) % server->count;
+        if (!ask_at(server, one, ask, context, &why) && why.kind == ERR_AWAY) {
+            *out_away = why;
+            err_add(out_away, "whether key server '%s' has the KEK is not known",
+                    server->conf.servers[one]);
+            why = (struct err){0};
+        }
+    }
+    leave(server);
+    server->good = home;
+    server->remembered = -1; /* the file may name another one */
+    if (why.kind == ERR_NONE) {
+        return true;
+    }
+    return err_set(err, ERR_CLASH, "key server '%s' does not open what '%s' wrapped: %s",
+                   server->conf.servers[one], server->conf.servers[home], why.what);
+}
+
 /* --- asking ---------------------------------------------------------------------------------- */
 
 static bool has_operation(const struct kmipserver *server, enum kmip_operation operation,

@@ -29,6 +29,10 @@ struct provider_conf {
 
 struct key;
 
+/* Two purposes of envelopes that hold nothing of anybody's. */
+#define KEY_CANARY   "canary"   /* under a KEK that was made for it */
+#define KEY_REPLICAS "replicas" /* under a KEK before anything else is under it */
+
 struct key_provider {
     const char *type;    /* as written in a blueprint */
     const char *summary; /* one line for people */
@@ -48,7 +52,10 @@ struct key_provider {
     /* ERR_AWAY: ask again later. ERR_ABSENT: the KEK is gone for good. ERR_DENIED: not for this
      * host, or the envelope was changed. ERR_CLASH: bound to something else than `expected`, or the
      * provider holds another KEK under this id. With success `err` may say what its operators
-     * should mend though it opened; key.c hands that on and to nobody else. */
+     * should mend though it opened; key.c hands that on and to nobody else.
+     * For the purpose KEY_REPLICAS it is opened at each place that is to have the KEK, not at the
+     * first that does: ERR_CLASH names one that answers and does not open it, one that is away is
+     * something to mend. */
     bool (*unwrap)(void *self, const struct envelope *envelope,
                    const struct envelope_about *expected, struct secret **out, struct err *err);
     /* Makes unwrap impossible from now on. Retiring twice succeeds. */

@@ -82,7 +82,8 @@ static void look_at_use(struct health *health, const json_t *host)
 /* Told for a day: who opened once is asked no more, so nobody says it again. */
 #define FINDING_SECONDS 86400LL
 
-/* A key server that lacks a key which another one has, or has another one in its place. */
+/* A key server that lacks a key which another one has, has another one in its place, or was away
+ * when a KEK was to be found at all of them. */
 static void look_at_finding(struct health *health, const json_t *host)
 {
     const json_t *status = health_status(host), *provider = json_object_get(status, "provider");
@@ -92,9 +93,9 @@ static void look_at_finding(struct health *health, const json_t *host)
 
     if (finding[0] && now - found < FINDING_SECONDS) {
         health_find_host(health, "warning", "provider.finding", host,
-                         "tell its operators: was an older copy of its database put back?",
-                         "host '%s' got its key from another server of key provider '%s' than the "
-                         "first it asked: %s",
+                         "tell its operators: is that server down, or was an older copy of its "
+                         "database put back?",
+                         "host '%s' found that a server of key provider '%s' is not of use: %s",
                          json_string_or(host, "name", ""), json_string_or(provider, "name", ""),
                          finding);
     }

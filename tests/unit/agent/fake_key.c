@@ -6,7 +6,8 @@
 
 extern const struct key_provider native_provider;
 
-bool fake_key_away, fake_key_other_away, fake_key_denies, fake_key_lies;
+bool fake_key_away, fake_key_other_away, fake_key_denies, fake_key_lies, fake_key_lags,
+    fake_key_half;
 struct fake_death fake_death;
 
 bool fake_change_begins(struct err *err)
@@ -102,7 +103,17 @@ static bool fake_unwrap(void *context, const struct envelope *envelope,
     if (fake_key_lies) {
         secret_bytes(*out)[0] ^= 1;
     }
-    return true;
+    if (strcmp(expected->purpose, KEY_REPLICAS) != 0) {
+        return true;
+    }
+    if (fake_key_half) {
+        err_set(err, ERR_AWAY, "whether key server 'kms-2' has the KEK is not known");
+    }
+    if (fake_key_lags) {
+        secret_free(TAKE(*out));
+        err_set(err, ERR_CLASH, "key server 'kms-2' does not open what 'kms-1' wrapped");
+    }
+    return !fake_key_lags;
 }
 
 static bool fake_kek_retire(void *context, const char *kek_id, struct err *err)

@@ -40,6 +40,7 @@ int world_begin(void **state)
     fake_store_begin(store_folder);
     fake_hv_power_cut();
     fake_key_away = fake_key_other_away = fake_key_denies = fake_key_lies = false;
+    fake_key_lags = fake_key_half = false;
     fake_death = (struct fake_death){0};
     open_agent();
     return 0;

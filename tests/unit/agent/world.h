@@ -106,6 +106,8 @@ bool fake_hv_has(const char *text);
 extern bool fake_key_away;
 extern bool fake_key_other_away; /* "other" alone */
 extern bool fake_key_denies;     /* who asks is not let in */
+extern bool fake_key_lags;       /* another of its servers does not have a new KEK yet */
+extern bool fake_key_half;       /* another of its servers is away */
 extern bool fake_key_lies;       /* unwrap gives another key than was wrapped */
 
 /* ---- death and failure ---- */
