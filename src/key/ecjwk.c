@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/encode.h"
+#include "base/pem.h"
 #include "base/secret_open.h"
 #include "base/text.h"
 #include "key/p256.h"
@@ -164,7 +165,7 @@ static bool private_of(const struct secret *bytes, struct secret **out, struct e
         !key_build(point, number, &key)) {
         return p256_failed(err, ERR_INPUT, "this is no private number of P-256");
     }
-    return p256_private_pem(key, out, err);
+    return pem_private_write(key, out, err);
 }
 
 static bool not_ours(struct err *err)

@@ -9,7 +9,7 @@
 #include <openssl/x509.h>
 #include <string.h>
 
-#include "base/secret_open.h"
+#include "base/pem.h"
 #include "base/text.h"
 
 #define PEM_MAX (32u * 1024u)
@@ -32,21 +32,9 @@ static bool is_p256(const EVP_PKEY *key)
            strcmp(group, P256_GROUP) == 0;
 }
 
-/* A PEM passphrase is never asked for on a terminal. */
-static int no_passphrase(char *to, int size, int writing, void *context)
-{
-    (void)to;
-    (void)size;
-    (void)writing;
-    (void)context;
-    return -1;
-}
-
 bool p256_private(const struct secret *pem, EVP_PKEY **out, struct err *err)
 {
-    AUTO(drop_bio) BIO *bio = BIO_new_mem_buf(secret_look(pem), (int)secret_size(pem));
-    AUTO(drop_pkey)
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
+    AUTO(drop_pkey) EVP_PKEY *key = pem_private_read(pem);
 
     if (!is_p256(key)) {
         return p256_failed(err, ERR_INPUT, "there is no private key on P-256");
@@ -62,11 +50,11 @@ bool p256_public(const char *pem, EVP_PKEY **out, struct err *err)
     AUTO(drop_pkey) EVP_PKEY *key = NULL;
 
     if (bio && strstr(pem, "-----BEGIN CERTIFICATE-----")) {
-        AUTO(drop_x509) X509 *x509 = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
+        AUTO(drop_x509) X509 *x509 = PEM_read_bio_X509(bio, NULL, pem_no_passphrase, NULL);
 
         key = x509 ? X509_get_pubkey(x509) : NULL;
     } else if (bio) {
-        key = PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL);
+        key = PEM_read_bio_PUBKEY(bio, NULL, pem_no_passphrase, NULL);
     }
     if (!is_p256(key)) {
         return p256_failed(err, ERR_INPUT, "there is no public key on P-256");
@@ -91,24 +79,6 @@ bool p256_of_point(const unsigned char point[P256_POINT], EVP_PKEY **out, struct
         EVP_PKEY_fromdata(ctx, out, EVP_PKEY_PUBLIC_KEY, params) != 1) {
         return p256_failed(err, ERR_INPUT, "this is no point on P-256");
     }
-    return true;
-}
-
-/* BIO_s_secmem wipes its buffer when freed; the secret is the only copy that stays. */
-bool p256_private_pem(const EVP_PKEY *key, struct secret **out, struct err *err)
-{
-    AUTO(drop_bio) BIO *bio = BIO_new(BIO_s_secmem());
-    char *bytes = NULL;
-
-    if (!bio || !PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL)) {
-        return p256_failed(err, ERR_SYSTEM, "a private key cannot be written");
-    }
-    size_t length = (size_t)BIO_get_mem_data(bio, &bytes);
-
-    if (!secret_new(length, out, err)) {
-        return false;
-    }
-    memcpy(secret_bytes(*out), bytes, length);
     return true;
 }
 

@@ -27,8 +27,6 @@ bool p256_public(const char *pem, EVP_PKEY **out, struct err *err);
 /* ERR_INPUT: not on the curve, or the point at infinity. */
 bool p256_of_point(const unsigned char point[P256_POINT], EVP_PKEY **out, struct err *err);
 
-/* As PKCS#8 PEM. */
-bool p256_private_pem(const EVP_PKEY *key, struct secret **out, struct err *err);
 /* As SubjectPublicKeyInfo PEM; the caller frees. */
 bool p256_public_pem(const EVP_PKEY *key, char **out, struct err *err);
 bool p256_point(const EVP_PKEY *key, unsigned char out[P256_POINT], struct err *err);

@@ -5,6 +5,7 @@
 
 #include "base/aead.h"
 #include "base/bigend.h"
+#include "base/cursor.h"
 #include "base/hkdf.h"
 #include "base/json.h"
 #include "base/secret_open.h"
@@ -166,31 +167,13 @@ static bool archive_write(const struct chest *chest, struct secret **out, struct
     return true;
 }
 
-/* What is left to read of an archive. */
-struct rest {
-    const unsigned char *at;
-    size_t size;
-};
-
-static const unsigned char *rest_take(struct rest *rest, size_t size)
-{
-    const unsigned char *at = rest->at;
-
-    if (size > rest->size) {
-        return NULL;
-    }
-    rest->at += size;
-    rest->size -= size;
-    return at;
-}
-
-static bool entry_read(struct rest *rest, struct chest *chest, struct err *err)
+static bool entry_read(struct cursor *rest, struct chest *chest, struct err *err)
 {
     struct entry *entry = &chest->entries[chest->count];
-    const unsigned char *length = rest_take(rest, 1);
-    const unsigned char *name = length ? rest_take(rest, *length) : NULL;
-    const unsigned char *size = name ? rest_take(rest, 4) : NULL;
-    const unsigned char *bytes = size ? rest_take(rest, bigend_get32(size)) : NULL;
+    const unsigned char *length = cursor_take(rest, 1);
+    const unsigned char *name = length ? cursor_take(rest, *length) : NULL;
+    const unsigned char *size = name ? cursor_take(rest, 4) : NULL;
+    const unsigned char *bytes = size ? cursor_take(rest, bigend_get32(size)) : NULL;
 
     if (!bytes || !name_is_right((const char *)name, *length)) {
         return err_set(err, ERR_INPUT, "the chest is cut off, or has a bad name");
@@ -211,8 +194,8 @@ static bool entry_read(struct rest *rest, struct chest *chest, struct err *err)
 static bool archive_read(const struct secret *archive, struct chest **out, struct err *err)
 {
     AUTO(drop_chest) struct chest *chest = chest_new();
-    struct rest rest = {secret_look(archive), secret_size(archive)};
-    const unsigned char *count = rest_take(&rest, 4);
+    struct cursor rest = {secret_look(archive), secret_size(archive)};
+    const unsigned char *count = cursor_take(&rest, 4);
 
     if (!count || bigend_get32(count) > CHEST_MAX_ENTRIES) {
         return err_set(err, ERR_INPUT, "the chest has too many entries");
@@ -222,7 +205,7 @@ static bool archive_read(const struct secret *archive, struct chest **out, struc
             return false;
         }
     }
-    if (rest.size != 0) {
+    if (rest.left != 0) {
         return err_set(err, ERR_INPUT, "the chest has something behind its last entry");
     }
     *out = TAKE(chest);

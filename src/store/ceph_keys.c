@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/cursor.h"
 #include "base/secret_open.h"
 
 #define MAGIC "quoin-store-keys-1 "
@@ -72,26 +73,9 @@ bool ceph_keys_write(const struct ceph_keys *keys, struct secret **out, struct e
     return true;
 }
 
-struct reader {
-    const unsigned char *at;
-    size_t left;
-};
-
-static const unsigned char *take(struct reader *reader, size_t length)
+static bool take_text(struct cursor *reader, const char *text)
 {
-    const unsigned char *at = reader->at;
-
-    if (length > reader->left) {
-        return NULL;
-    }
-    reader->at += length;
-    reader->left -= length;
-    return at;
-}
-
-static bool take_text(struct reader *reader, const char *text)
-{
-    const unsigned char *at = take(reader, strlen(text));
+    const unsigned char *at = cursor_take(reader, strlen(text));
 
     return at && memcmp(at, text, strlen(text)) == 0;
 }
@@ -109,14 +93,14 @@ static bool key_valid(const unsigned char *digits)
     return memcmp(digits + CEPH_KEY_DIGITS - 2, "==", 2) == 0;
 }
 
-static bool take_key(struct reader *reader, const char *entity, struct secret **out,
+static bool take_key(struct cursor *reader, const char *entity, struct secret **out,
                      struct err *err)
 {
     AUTO(drop_secret) struct secret *key = NULL;
     const unsigned char *digits = NULL;
 
     if (!take_text(reader, entity) || !take_text(reader, " ") ||
-        !(digits = take(reader, CEPH_KEY_DIGITS)) || !key_valid(digits) ||
+        !(digits = cursor_take(reader, CEPH_KEY_DIGITS)) || !key_valid(digits) ||
         !take_text(reader, "\n")) {
         return err_set(err, ERR_INPUT, "the datastore's keys are damaged at %s", entity);
     }
@@ -128,11 +112,11 @@ static bool take_key(struct reader *reader, const char *entity, struct secret **
     return true;
 }
 
-static bool take_cluster(struct reader *reader, char out[UUID_SIZE])
+static bool take_cluster(struct cursor *reader, char out[UUID_SIZE])
 {
     const unsigned char *uuid = NULL;
 
-    if (!take_text(reader, MAGIC) || !(uuid = take(reader, UUID_SIZE - 1))) {
+    if (!take_text(reader, MAGIC) || !(uuid = cursor_take(reader, UUID_SIZE - 1))) {
         return false;
     }
     memcpy(out, uuid, UUID_SIZE - 1);
@@ -143,7 +127,7 @@ static bool take_cluster(struct reader *reader, char out[UUID_SIZE])
 bool ceph_keys_read(const struct secret *text, struct ceph_keys *out, struct err *err)
 {
     AUTO(drop_keys) struct ceph_keys keys = {.cluster = ""};
-    struct reader reader = {secret_look(text), secret_size(text)};
+    struct cursor reader = {secret_look(text), secret_size(text)};
 
     if (!take_cluster(&reader, keys.cluster)) {
         return err_set(err, ERR_INPUT, "these are no keys of a datastore");

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cursor.h"
+
 #define LABEL_MAGIC "bluestore block device\n"
 #define LABEL_SIZE  4096u
 /* The readable part: magic, UUID, newline. The struct begins behind it. */
@@ -12,27 +14,9 @@
 /* Names and values in the table: Ceph 16 writes about fifteen. */
 #define LABEL_MAX_META 256u
 
-struct reader {
-    const unsigned char *at;
-    size_t left;
-};
-
-/* NULL: it ends before. */
-static const unsigned char *take(struct reader *reader, size_t length)
+static bool take_number(struct cursor *reader, uint32_t *out)
 {
-    const unsigned char *at = reader->at;
-
-    if (length > reader->left) {
-        return NULL;
-    }
-    reader->at += length;
-    reader->left -= length;
-    return at;
-}
-
-static bool take_number(struct reader *reader, uint32_t *out)
-{
-    const unsigned char *b = take(reader, 4);
+    const unsigned char *b = cursor_take(reader, 4);
 
     if (!b) {
         return false;
@@ -41,9 +25,9 @@ static bool take_number(struct reader *reader, uint32_t *out)
     return true;
 }
 
-static const char *take_string(struct reader *reader, uint32_t *out_length)
+static const char *take_string(struct cursor *reader, uint32_t *out_length)
 {
-    return take_number(reader, out_length) ? (const char *)take(reader, *out_length) : NULL;
+    return take_number(reader, out_length) ? (const char *)cursor_take(reader, *out_length) : NULL;
 }
 
 /* CRC-32C (Castagnoli) as Ceph counts it: begins with all ones, not inverted at the end. */
@@ -88,7 +72,7 @@ static void learn(const char *name, size_t name_length, const char *value, size_
     }
 }
 
-static bool read_meta(struct reader *reader, struct ceph_label *label)
+static bool read_meta(struct cursor *reader, struct ceph_label *label)
 {
     uint32_t count = 0;
 
@@ -111,17 +95,17 @@ static bool read_meta(struct reader *reader, struct ceph_label *label)
 /* version, compatible version, length; then UUID (16), size (8), time (8), description, table. */
 static bool read_struct(const unsigned char *head, struct ceph_label *label)
 {
-    struct reader outer = {head + LABEL_HEAD, LABEL_SIZE - LABEL_HEAD};
-    const unsigned char *versions = take(&outer, 2);
+    struct cursor outer = {head + LABEL_HEAD, LABEL_SIZE - LABEL_HEAD};
+    const unsigned char *versions = cursor_take(&outer, 2);
     uint32_t length = 0, crc = 0, ignored = 0;
 
     if (!versions || versions[0] < 2 || versions[1] > 2 || !take_number(&outer, &length)) {
         return false;
     }
-    struct reader inner = {outer.at, length};
+    struct cursor inner = {outer.at, length};
 
-    return take(&outer, length) && take_number(&outer, &crc) &&
-           crc == crc32c(head, (size_t)(outer.at - 4 - head)) && take(&inner, 16 + 8 + 8) &&
+    return cursor_take(&outer, length) && take_number(&outer, &crc) &&
+           crc == crc32c(head, (size_t)(outer.at - 4 - head)) && cursor_take(&inner, 16 + 8 + 8) &&
            take_string(&inner, &ignored) && read_meta(&inner, label);
 }
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/encode.h"
-#include "base/secret_open.h"
+#include "base/pem.h"
 #include "base/text.h"
 #include "wire/certificate_der.h"
 
@@ -42,16 +42,6 @@ static bool openssl_failed(struct err *err, enum err_kind kind, const char *doin
     return err_set(err, kind, "%s: %s", doing, reason);
 }
 
-/* A PEM passphrase is never asked for on a terminal. */
-static int no_passphrase(char *to, int size, int writing, void *context)
-{
-    (void)to;
-    (void)size;
-    (void)writing;
-    (void)context;
-    return -1;
-}
-
 static BIO *bio_of(const char *pem)
 {
     size_t length = strlen(pem);
@@ -61,9 +51,7 @@ static BIO *bio_of(const char *pem)
 
 static bool key_load(const struct secret *secret, EVP_PKEY **out, struct err *err)
 {
-    AUTO(drop_bio) BIO *bio = BIO_new_mem_buf(secret_look(secret), (int)secret_size(secret));
-
-    *out = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
+    *out = pem_private_read(secret);
     return *out || openssl_failed(err, ERR_INPUT, "read a private key");
 }
 
@@ -71,26 +59,8 @@ static bool x509_load(const char *pem, X509 **out, struct err *err)
 {
     AUTO(drop_bio) BIO *bio = bio_of(pem);
 
-    *out = bio ? PEM_read_bio_X509(bio, NULL, no_passphrase, NULL) : NULL;
+    *out = bio ? PEM_read_bio_X509(bio, NULL, pem_no_passphrase, NULL) : NULL;
     return *out || openssl_failed(err, ERR_INPUT, "read a certificate");
-}
-
-/* BIO_s_secmem wipes its buffer when freed; the secret is the only copy that stays. */
-static bool key_save(const EVP_PKEY *key, struct secret **out, struct err *err)
-{
-    AUTO(drop_bio) BIO *bio = BIO_new(BIO_s_secmem());
-    char *bytes = NULL;
-
-    if (!bio || !PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL)) {
-        return openssl_failed(err, ERR_SYSTEM, "write a private key");
-    }
-    size_t length = (size_t)BIO_get_mem_data(bio, &bytes);
-
-    if (!secret_new(length, out, err)) {
-        return false;
-    }
-    memcpy(secret_bytes(*out), bytes, length);
-    return true;
 }
 
 static char *text_of_bio(BIO *bio)
@@ -118,7 +88,8 @@ bool certificate_key_make(struct secret **out_key, struct err *err)
 {
     AUTO(drop_key) EVP_PKEY *key = EVP_EC_gen("P-256");
 
-    return key ? key_save(key, out_key, err) : openssl_failed(err, ERR_SYSTEM, "make a key");
+    return key ? pem_private_write(key, out_key, err)
+               : openssl_failed(err, ERR_SYSTEM, "make a key");
 }
 
 static bool name_set(X509_NAME *name, const char *common_name)
@@ -173,7 +144,7 @@ bool certificate_authority_make(const char *common_name, unsigned days, struct s
         !X509_sign(x509, key, EVP_sha256())) {
         return openssl_failed(err, ERR_SYSTEM, "make a certificate authority");
     }
-    if (!key_save(key, &secret, err) || !x509_save(x509, out_certificate, err)) {
+    if (!pem_private_write(key, &secret, err) || !x509_save(x509, out_certificate, err)) {
         return false;
     }
     *out_key = TAKE(secret);
@@ -267,7 +238,7 @@ static bool request_load(const char *pem, X509_REQ **out, struct err *err)
 {
     AUTO(drop_bio) BIO *bio = bio_of(pem);
 
-    *out = bio ? PEM_read_bio_X509_REQ(bio, NULL, no_passphrase, NULL) : NULL;
+    *out = bio ? PEM_read_bio_X509_REQ(bio, NULL, pem_no_passphrase, NULL) : NULL;
     return *out || openssl_failed(err, ERR_INPUT, "read a certificate request");
 }
 
