@@ -8,21 +8,18 @@
 #include <malloc.h>
 #include <openssl/rand.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "bench.h"
 #include "cluster.h"
 #include "seal/seal.h"
 
-#define MIB        ((uint64_t)1 << 20)
-#define MAX_ROUNDS 25
-#define UNDER_WAY  16u
-#define DISK       "3f0e7a52-91cf-4c36-9c0a-7d0a3c1f2b44"
+#define MIB       ((uint64_t)1 << 20)
+#define UNDER_WAY 16u
+#define DISK      "3f0e7a52-91cf-4c36-9c0a-7d0a3c1f2b44"
 
 static uint64_t image_size = 1024 * MIB;
 static unsigned rounds = 3, filled = 100;
@@ -40,14 +37,6 @@ struct report {
     bool ok;
     struct err err;
 };
-
-static double now(void)
-{
-    struct timespec at;
-
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
-}
 
 static bool tell(struct report *report, double began)
 {
@@ -377,32 +366,6 @@ static bool run_remove(struct report *report, struct err *err)
     return removed;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(const double *values, size_t count)
-{
-    double sorted[MAX_ROUNDS];
-
-    memcpy(sorted, values, count * sizeof(*values));
-    qsort(sorted, count, sizeof(*sorted), by_value);
-    return count % 2 ? sorted[count / 2] : (sorted[count / 2 - 1] + sorted[count / 2]) / 2;
-}
-
-static double median_ratio(const double *a, const double *b)
-{
-    double ratios[MAX_ROUNDS];
-
-    for (unsigned i = 0; i < rounds; i++) {
-        ratios[i] = a[i] / b[i];
-    }
-    return median(ratios, rounds);
-}
-
 static void bench_data(struct report *shared)
 {
     double seconds[CONTESTANTS][MAX_ROUNDS], written[CONTESTANTS][MAX_ROUNDS];
@@ -437,15 +400,15 @@ static void bench_data(struct report *shared)
     printf("  remove                             %7.2f s\n",
            median(removed, removals < MAX_ROUNDS ? removals : MAX_ROUNDS));
     printf("  rbd import / raw                   %7.2f\n",
-           median_ratio(written[IMPORT], written[RAW]));
+           median_ratio(written[IMPORT], written[RAW], rounds));
     printf("  raw / pour, written                %7.2f (aim 0.9)\n",
-           median_ratio(written[RAW], written[POUR]));
+           median_ratio(written[RAW], written[POUR], rounds));
     printf("  convert unencrypted / pour, written%7.2f (aim 0.9)\n",
-           median_ratio(written[CONVERT], written[POUR]));
+           median_ratio(written[CONVERT], written[POUR], rounds));
     printf("  stock encryption / pour, written   %7.2f (aim 3)\n",
-           median_ratio(written[STOCK], written[POUR]));
+           median_ratio(written[STOCK], written[POUR], rounds));
     printf("  stock encryption / pour, read back %7.2f\n",
-           median_ratio(written[STOCK], seconds[POUR]));
+           median_ratio(written[STOCK], seconds[POUR], rounds));
 }
 
 /* ---- nothing but the header: sealing a disk, opening it ---- */
@@ -542,8 +505,8 @@ static void bench_seal(struct report *shared)
     }
     printf("  stock / ours                       seal %7.1f x   open %7.1f x   both %7.1f x "
            "(aim 50)\n",
-           median_ratio(sealed[1], sealed[0]), median_ratio(opened[1], opened[0]),
-           median_ratio(both[1], both[0]));
+           median_ratio(sealed[1], sealed[0], rounds), median_ratio(opened[1], opened[0], rounds),
+           median_ratio(both[1], both[0], rounds));
     (void)fflush(stdout);
 }
 
@@ -640,7 +603,7 @@ static void bench_start(struct report *shared)
     printf("from nothing to the first image, one disk; medians of %u interleaved rounds\n", rounds);
     printf("  ours                               %7.2f s\n", median(ours, rounds));
     printf("  plain commands                     %7.2f s\n", median(plain, rounds));
-    printf("  plain / ours                       %7.2f x\n", median_ratio(plain, ours));
+    printf("  plain / ours                       %7.2f x\n", median_ratio(plain, ours, rounds));
     (void)fflush(stdout);
 }
 

@@ -9,16 +9,13 @@
  * A round is one batch of each; of the rounds the medians are told, with the load of the machine.
  * Every envelope that was wrapped is opened, and what comes out compared.
  */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "../unit/key/pykmip.h"
+#include "bench.h"
 #include "key/key.h"
 
-#define CLUSTER    "6f1c9d2e-5b1a-4c3e-9f00-0123456789ab"
-#define VM         "0a0b0c0d-1111-4222-8333-444455556666"
-#define MOST       2000u
-#define MAX_ROUNDS 99u
+#define CLUSTER "6f1c9d2e-5b1a-4c3e-9f00-0123456789ab"
+#define VM      "0a0b0c0d-1111-4222-8333-444455556666"
+#define MOST    2000u
 
 struct contender {
     const char *name, *type, *kek_at;
@@ -27,22 +24,6 @@ struct contender {
     char *kek;
     double wrapped[MAX_ROUNDS], opened[MAX_ROUNDS]; /* per second */
 };
-
-static double now(void)
-{
-    struct timespec at;
-
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
-}
-
-static void need(bool done, const struct err *err)
-{
-    if (!done) {
-        fprintf(stderr, "bench_keys: %s\n", err->what);
-        exit(7);
-    }
-}
 
 static void one_round(struct contender *by, unsigned round, const struct secret *vm_key)
 {
@@ -69,22 +50,6 @@ static void one_round(struct contender *by, unsigned round, const struct secret 
     for (size_t i = 0; i < by->batch; i++) {
         envelope_free(envelopes[i]);
     }
-}
-
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(const double *values, unsigned count)
-{
-    double sorted[MAX_ROUNDS];
-
-    memcpy(sorted, values, count * sizeof(*values));
-    qsort(sorted, count, sizeof(*sorted), by_size);
-    return sorted[count / 2];
 }
 
 static void open_one(struct contender *by, const char *const *servers, const char *ca,

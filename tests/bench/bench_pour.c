@@ -9,21 +9,20 @@
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <sched.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
+
+#include "bench.h"
 
 #include "base/base.h"
 #include "base/secret_open.h"
 #include "seal/seal.h"
 
-#define DISK       "3f0e7a52-91cf-4c36-9c0a-7d0a3c1f2b44"
-#define MIB        ((uint64_t)1 << 20)
-#define MAX_ROUNDS 25
+#define DISK "3f0e7a52-91cf-4c36-9c0a-7d0a3c1f2b44"
+#define MIB  ((uint64_t)1 << 20)
 
 static uint64_t image_size = 2048 * MIB;
 static unsigned rounds = 5;
@@ -39,14 +38,6 @@ struct report {
     bool ok;
     struct err err;
 };
-
-static double now(void)
-{
-    struct timespec at;
-
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
-}
 
 /* ---- ours ---- */
 
@@ -279,32 +270,6 @@ static void measure(const struct contestant *who, struct report *shared)
                   (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(const double *values, size_t count)
-{
-    double sorted[MAX_ROUNDS];
-
-    memcpy(sorted, values, count * sizeof(*values));
-    qsort(sorted, count, sizeof(*sorted), by_value);
-    return count % 2 ? sorted[count / 2] : (sorted[count / 2 - 1] + sorted[count / 2]) / 2;
-}
-
-static double median_ratio(const double *a, const double *b)
-{
-    double ratios[MAX_ROUNDS];
-
-    for (unsigned i = 0; i < rounds; i++) {
-        ratios[i] = a[i] / b[i];
-    }
-    return median(ratios, rounds);
-}
-
 static void bench_data(const char *what, struct report *shared)
 {
     double seconds[COUNT_OF(contestants)][MAX_ROUNDS], cpu[COUNT_OF(contestants)][MAX_ROUNDS];
@@ -330,10 +295,11 @@ static void bench_data(const char *what, struct report *shared)
     }
     printf("  %-34s %8.3f s\n", "pour, until all is written", median(written, rounds));
     printf("  qemu-img / pour, written            %7.2f x (aim 10)\n",
-           median_ratio(seconds[2], written));
-    printf("  qemu-img / pour, read back as well  %7.2f x\n", median_ratio(seconds[2], seconds[0]));
+           median_ratio(seconds[2], written, rounds));
+    printf("  qemu-img / pour, read back as well  %7.2f x\n",
+           median_ratio(seconds[2], seconds[0], rounds));
     printf("  plain copy / pour, written          %7.2f (aim 0.5)\n",
-           median_ratio(seconds[1], written));
+           median_ratio(seconds[1], written, rounds));
     (void)fflush(stdout);
 }
 
@@ -387,7 +353,7 @@ static void bench_header(struct report *shared)
     printf("  %-34s %8.1f ms\n", "seal", 1000 * median(make, rounds));
     printf("  %-34s %8.1f ms   peak %4ld MiB\n", "open", 1000 * median(open_, rounds), peak / 1024);
     printf("  %-34s %8.1f ms\n", "cryptsetup luksFormat, defaults", 1000 * median(peer, rounds));
-    printf("  luksFormat / seal                   %7.1f x\n", median_ratio(peer, make));
+    printf("  luksFormat / seal                   %7.1f x\n", median_ratio(peer, make, rounds));
 }
 
 /* `percent` of the chunks have random bytes, the others are holes. */

@@ -9,11 +9,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "bench.h"
 
 #include "base/base.h"
 #include "key/envelope.h"
@@ -29,22 +27,6 @@ struct bench {
     char uuids[FILES][UUID_SIZE];
     int64_t generation;
 };
-
-static double now(void)
-{
-    struct timespec at;
-
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
-}
-
-static void need(bool done, const struct err *err)
-{
-    if (!done) {
-        fprintf(stderr, "bench_rekey: %s\n", err->what);
-        exit(7);
-    }
-}
 
 static char *path_of(const struct bench *bench, unsigned i)
 {

@@ -1,51 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* agent/lease.h, agent/takeover.h: clocks are the tests' own, other hosts are what they wrote. */
+/* agent/lease.h, agent/takeover.h. */
 #include <dirent.h>
 
-#include "world.h"
+#include "leases.h"
 
-#include "agent/lease.h"
-#include "agent/lease_record.h"
 #include "agent/takeover.h"
-
-#define SECOND 1000
-#define OTHERS "127.99.0.2"
-
-/* Both clocks go on, and everything that is due is done, once each half second. */
-static void pass(int seconds)
-{
-    for (int i = 0; i < 2 * seconds; i++) {
-        world.now += SECOND / 2;
-        fake_leases.now += SECOND / 2;
-        lease_renew_due(&world.agent);
-        lease_guard_due(&world.agent);
-    }
-}
-
-static json_t *record_now(uint64_t *out_version)
-{
-    json_t *record = NULL;
-    struct err err = {0};
-
-    assert_true(lease_record_read(stores[0], (struct store *)(void *)&fake_store, vm_uuid("mgr"),
-                                  &record, out_version, &err));
-    return record;
-}
-
-/* Another host writes what it would: the lock and the record. */
-static void other_takes(const char *host)
-{
-    uint64_t version = 0;
-    AUTO(drop_json) json_t *before = record_now(&version);
-    AUTO(drop_json) json_t *after = lease_record_taken(before, host, OTHERS);
-    struct err err = {0};
-
-    (void)snprintf(fake_leases.holder, sizeof(fake_leases.holder), "%s/boot", host);
-    (void)snprintf(fake_leases.address, sizeof(fake_leases.address), "%s", OTHERS);
-    fake_leases.ends = fake_leases.now + LEASE_SECONDS * SECOND;
-    assert_true(lease_record_write(stores[0], (struct store *)(void *)&fake_store, vm_uuid("mgr"),
-                                   after, &version, &err));
-}
 
 /* The VM is another host's, and runs there. */
 static void make_others(void)
@@ -62,11 +21,6 @@ static void make_others(void)
     (void)vm_here("mgr");
 }
 
-static bool holds(void)
-{
-    return lease_holds(&world.agent, vm_uuid("mgr"));
-}
-
 static bool ripe(void)
 {
     char stuck[STORE_MAX_HOLDER];
@@ -81,20 +35,12 @@ static bool take_over(bool *out_taken)
     return takeover_try(vm_here("mgr"), out_taken, &err);
 }
 
-static void record_holder_is(const char *host)
-{
-    uint64_t version = 0;
-    AUTO(drop_json) json_t *record = record_now(&version);
-
-    assert_string_equal(lease_record_host(record), host);
-}
-
 static void a_running_vm_has_a_lease_that_is_renewed(void **state)
 {
     (void)state;
     make_running();
     assert_true(holds());
-    record_holder_is("h1");
+    holder_is("h1");
     pass(10 * LEASE_SECONDS);
     assert_true(holds());
     assert_int_equal(fake_hv.state, HV_RUNNING);
@@ -121,7 +67,7 @@ static void a_stopped_vm_gives_its_lease_back(void **state)
     make_running();
     (void)step_do("vm.stop", this_vm());
     assert_false(holds());
-    record_holder_is("");
+    holder_is("");
     assert_true(fake_leases.ends <= fake_leases.now);
     (void)step_do("vm.start", this_vm());
     assert_true(holds());
@@ -254,7 +200,7 @@ static void a_lease_that_another_took_stops_the_vm(void **state)
     pass(LEASE_RENEW + 1);
     assert_false(holds());
     assert_int_equal(fake_hv.state, HV_ABSENT);
-    record_holder_is("h2");
+    holder_is("h2");
 }
 
 static void a_write_whose_answer_was_lost_is_known_as_our_own(void **state)
@@ -355,7 +301,7 @@ static void a_lease_is_taken_over_only_after_it_ran_out(void **state)
     assert_int_equal(fake_hv.state, HV_RUNNING);
     assert_string_equal(fake_leases.fenced, OTHERS);
     assert_string_equal(json_string_or(vm_here("mgr")->config, "host", ""), "h1");
-    record_holder_is("h1");
+    holder_is("h1");
 }
 
 static void nothing_is_started_before_the_fence_holds(void **state)

@@ -3,75 +3,14 @@
  * host is what it wrote. */
 #include <sys/eventfd.h>
 
-#include "world.h"
+#include "leases.h"
 
 #include "agent/keeper.h"
-#include "agent/lease.h"
-#include "agent/lease_record.h"
 #include "agent/lease_table.h"
 #include "agent/move.h"
 #include "agent/takeover.h"
 
-#define SECOND      1000
-#define OTHERS      "127.99.0.2"
 #define PATIENCE_MS 20000
-
-static struct store *const store = (struct store *)(void *)&fake_store;
-
-/* ---- clocks and records ---- */
-
-static void pass(int seconds)
-{
-    for (int i = 0; i < 2 * seconds; i++) {
-        world.now += SECOND / 2;
-        fake_leases.now += SECOND / 2;
-        lease_renew_due(&world.agent);
-        lease_guard_due(&world.agent);
-    }
-}
-
-static json_t *record_now(uint64_t *out_version)
-{
-    json_t *record = NULL;
-    struct err err = {0};
-
-    assert_true(lease_record_read(stores[0], store, vm_uuid("mgr"), &record, out_version, &err));
-    return record;
-}
-
-static void record_write(json_t *record, uint64_t version)
-{
-    struct err err = {0};
-
-    assert_true(lease_record_write(stores[0], store, vm_uuid("mgr"), record, &version, &err));
-    json_decref(record);
-}
-
-static void holder_is(const char *host)
-{
-    uint64_t version = 0;
-    AUTO(drop_json) json_t *record = record_now(&version);
-
-    assert_string_equal(lease_record_host(record), host);
-}
-
-static bool holds(void)
-{
-    return lease_holds(&world.agent, vm_uuid("mgr"));
-}
-
-/* ---- the other host ---- */
-
-static void other_takes(void)
-{
-    uint64_t version = 0;
-    AUTO(drop_json) json_t *before = record_now(&version);
-
-    (void)snprintf(fake_leases.holder, sizeof(fake_leases.holder), "h2/boot");
-    (void)snprintf(fake_leases.address, sizeof(fake_leases.address), OTHERS);
-    fake_leases.ends = fake_leases.now + LEASE_SECONDS * SECOND;
-    record_write(lease_record_taken(before, "h2", OTHERS), version);
-}
 
 static void other_gives(void)
 {
@@ -93,7 +32,7 @@ static void make_others(void)
     vm_note(vm, vm->config, "host", json_string("h2"));
     assert_true(vm_save(vm, &err));
     lease_forget(&world.agent);
-    other_takes();
+    other_takes("h2");
     vm_forget(vm);
 }
 
