@@ -171,8 +171,7 @@ static bool set_option(struct cli *cli, int letter, struct err *err)
         cli->password_file = optarg;
         return true;
     default:
-        err_set(err, ERR_INPUT, "an option is unknown or lacks its value");
-        return err_mend(err, "see quoin --help");
+        return false;
     }
 }
 
@@ -193,6 +192,17 @@ static bool note_option(struct cli *cli, struct asked *asked, int letter, struct
         return true;
     }
     return set_option(cli, letter, err);
+}
+
+/* getopt tells a letter, or a word that lies behind it. */
+static bool refuse_option(char **argv, struct err *err)
+{
+    AUTO(drop_free)
+    char *said =
+        optopt > 0 && optopt < 256 ? text_make("-%c", optopt) : text_copy(argv[optind - 1]);
+
+    err_set(err, ERR_INPUT, "option '%.64s' is unknown, or lacks its value", said);
+    return err_mend(err, "see quoin --help");
 }
 
 /* Options may stand before the verb, between words and after them. */
@@ -218,6 +228,9 @@ static bool read_options(int argc, char **argv, struct cli *cli, struct asked *a
     }
     opterr = 0;
     while ((letter = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
+        if (letter == '?') {
+            return refuse_option(argv, err);
+        }
         if (!note_option(cli, asked, letter, err)) {
             return false;
         }
@@ -258,6 +271,20 @@ static int fail(const struct cli *cli, const struct err *err)
     return err_exit_code(err->kind);
 }
 
+/* "new, show, …": what may follow this word; "" where nothing does. The caller frees. */
+static char *second_words(const char *first)
+{
+    struct text text = {0};
+    size_t length = strlen(first);
+
+    for (const struct verb *verb = verbs; verb->name; verb++) {
+        if (strncmp(verb->name, first, length) == 0 && verb->name[length] == ' ') {
+            text_addf(&text, "%s%s", text.length ? ", " : "", verb->name + length + 1);
+        }
+    }
+    return text_take(&text);
+}
+
 static int without_verb(const struct cli *cli, const struct asked *asked)
 {
     struct err err = {0};
@@ -270,8 +297,16 @@ static int without_verb(const struct cli *cli, const struct asked *asked)
         print_help(NULL);
         return asked->help ? 0 : err_exit_code(ERR_INPUT);
     }
-    err_set(&err, ERR_INPUT, "there is no verb '%s'", cli->words[0]);
-    err_mend(&err, "see quoin --help");
+    AUTO(drop_free) char *seconds = second_words(cli->words[0]);
+
+    if (seconds[0]) {
+        err_set(&err, ERR_INPUT, "there is no verb '%s%s%s'", cli->words[0],
+                cli->count > 1 ? " " : "", cli->count > 1 ? cli->words[1] : "");
+        err_mend(&err, "quoin %s is followed by one of: %s", cli->words[0], seconds);
+    } else {
+        err_set(&err, ERR_INPUT, "there is no verb '%s'", cli->words[0]);
+        err_mend(&err, "see quoin --help");
+    }
     return fail(cli, &err);
 }
 

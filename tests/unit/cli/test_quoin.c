@@ -112,6 +112,23 @@ static void what_is_not_understood_is_the_requests_fault(void **state)
     }
 }
 
+static void what_was_meant_is_told(void **state)
+{
+    (void)state;
+    QUOIN(noun, "blueprint", "check");
+    QUOIN(verb, "nothing");
+    QUOIN(letter, "status", "-Q");
+    QUOIN(word, "status", "--quick");
+    QUOIN(value, "status", "--cluster");
+
+    assert_non_null(strstr(noun.errors, "no verb 'blueprint check'"));
+    assert_non_null(strstr(noun.errors, "one of: new, show, get, set, schema\n"));
+    assert_non_null(strstr(verb.errors, "no verb 'nothing'"));
+    assert_non_null(strstr(letter.errors, "option '-Q'"));
+    assert_non_null(strstr(word.errors, "option '--quick'"));
+    assert_non_null(strstr(value.errors, "option '--cluster'"));
+}
+
 static void an_option_of_another_verb_is_named(void **state)
 {
     (void)state;
@@ -345,6 +362,7 @@ int main(int argc, char **argv)
         IT(version_and_help_need_no_verb),
         IT(options_stand_before_and_after_the_verb),
         IT(what_is_not_understood_is_the_requests_fault),
+        IT(what_was_meant_is_told),
         IT(an_option_of_another_verb_is_named),
         IT(every_verb_has_help_of_eighty_columns),
         IT(the_manual_has_every_verb_and_every_option),
