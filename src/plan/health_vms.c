@@ -10,12 +10,9 @@ static const struct {
     {"crashed", "error", "vm.crashed", "its host starts it again; its journal says why it ended"},
     {"paused", "warning", "vm.paused",
      "often its disk gave an error: see to the datastore, then on its host: virsh resume"},
-    {"off", "warning", "vm.off", "its host's journal says why: journalctl -u quoind"},
 };
 
-/* `running`: by id, those that run on some host. Off is what does not run anywhere. */
-static void look_at_vm(struct health *health, const json_t *running, const json_t *host,
-                       const json_t *vm)
+static void look_at_vm(struct health *health, const json_t *host, const json_t *vm)
 {
     const char *name = json_string_or(vm, "name", json_string_or(vm, "id", ""));
     const char *on = json_string_or(host, "name", ""), *trouble = json_string_or(vm, "trouble", "");
@@ -48,78 +45,91 @@ static void look_at_vm(struct health *health, const json_t *running, const json_
         const struct health_place place = {odd_states[i].severity, odd_states[i].code, "vms", name,
                                            hosts};
 
-        if (strcmp(odd_states[i].state, json_string_or(vm, "state", "")) == 0 &&
-            (strcmp(odd_states[i].state, "off") != 0 ||
-             !json_object_get(running, json_string_or(vm, "id", "")))) {
+        if (strcmp(odd_states[i].state, json_string_or(vm, "state", "")) == 0) {
             health_find(health, &place, odd_states[i].remedy, "virtual machine '%s' on '%s' is %s",
                         name, on, odd_states[i].state);
         }
     }
 }
 
-static bool runs(const json_t *vm)
+/* Under which of an entry's lists its host is told; NULL: it says nothing of it. */
+static const char *list_of(const json_t *vm)
 {
     const char *state = json_string_or(vm, "state", "");
 
-    return strcmp(state, "running") == 0 || strcmp(state, "paused") == 0;
+    return strcmp(state, "running") == 0 || strcmp(state, "paused") == 0 ? "hosts"
+           : strcmp(state, "crashed") == 0                               ? "crashed"
+           : strcmp(state, "off") == 0                                   ? "off"
+                                                                         : NULL;
 }
 
-/* {id: {"name", "hosts": [names]}} of those that run. */
-static void note_running(json_t *running, const json_t *host, const json_t *vm)
+/* {id: {"name", "hosts", "crashed", "off": [names]}}: who says what of a machine. */
+static void note(json_t *noted, const json_t *host, const json_t *vm)
 {
-    const char *id = json_string_or(vm, "id", "");
-    json_t *entry = json_object_get(running, id);
+    const char *id = json_string_or(vm, "id", ""), *list = list_of(vm);
+    json_t *entry = json_object_get(noted, id);
 
-    if (!runs(vm) || !id[0]) {
+    if (!list || !id[0]) {
         return;
     }
     if (!entry) {
-        entry = json_pack("{s:s, s:[]}", "name", json_string_or(vm, "name", id), "hosts");
-        json_object_set_new(running, id, entry);
+        entry = json_pack("{s:s, s:[], s:[], s:[]}", "name", json_string_or(vm, "name", id),
+                          "hosts", "crashed", "off");
+        json_object_set_new(noted, id, entry);
     }
-    json_array_append(json_object_get(entry, "hosts"), json_object_get(host, "name"));
+    json_array_append(json_object_get(entry, list), json_object_get(host, "name"));
 }
 
-static void look_at_twice(struct health *health, const json_t *running)
+static size_t count_of(const json_t *entry, const char *list)
 {
-    const char *id;
-    json_t *entry;
+    return json_array_size(json_object_get(entry, list));
+}
 
-    json_object_foreach((json_t *)(uintptr_t)running, id, entry)
-    {
-        const json_t *hosts = json_object_get(entry, "hosts");
-        const char *name = json_string_or(entry, "name", id);
-        const struct health_place place = {"error", "vm.twice", "vms", name, hosts};
+static void look_at_twice(struct health *health, const json_t *entry, const char *name)
+{
+    const json_t *hosts = json_object_get(entry, "hosts");
+    const struct health_place place = {"error", "vm.twice", "vms", name, hosts};
+    AUTO(drop_free) char *names = health_names(hosts);
 
-        if (json_array_size(hosts) > 1) {
-            AUTO(drop_free) char *names = health_names(hosts);
+    health_find(health, &place, "stop it on all but the one that holds its lease, before it writes",
+                "virtual machine '%s' runs on more than one host: %s", name, names);
+}
 
-            health_find(health, &place,
-                        "stop it on all but the one that holds its lease, before it writes",
-                        "virtual machine '%s' runs on more than one host: %s", name, names);
-        }
-    }
+/* Every host knows of every machine, and it is off on all but one: told once, when it is off on
+ * all.
+ */
+static void look_at_off(struct health *health, const json_t *entry, const char *name)
+{
+    const json_t *hosts = json_object_get(entry, "off");
+    const struct health_place place = {"warning", "vm.off", "vms", name, hosts};
+    AUTO(drop_free) char *names = health_names(hosts);
+
+    health_find(health, &place, "its host's journal says why: journalctl -u quoind",
+                "virtual machine '%s' is off: it runs on none of %s", name, names);
 }
 
 void health_vms(struct health *health)
 {
-    AUTO(drop_json) json_t *running = json_object();
+    AUTO(drop_json) json_t *noted = json_object();
     size_t i, n;
-    json_t *host, *vm;
+    json_t *host, *vm, *entry;
+    const char *id;
 
     json_array_foreach((json_t *)(uintptr_t)health->hosts, i, host)
     {
         json_array_foreach(json_object_get(health_status(host), "vms"), n, vm)
         {
-            note_running(running, host, vm);
+            note(noted, host, vm);
+            look_at_vm(health, host, vm);
         }
     }
-    look_at_twice(health, running);
-    json_array_foreach((json_t *)(uintptr_t)health->hosts, i, host)
+    json_object_foreach(noted, id, entry)
     {
-        json_array_foreach(json_object_get(health_status(host), "vms"), n, vm)
-        {
-            look_at_vm(health, running, host, vm);
+        if (count_of(entry, "hosts") > 1) {
+            look_at_twice(health, entry, json_string_or(entry, "name", id));
+        }
+        if (count_of(entry, "hosts") + count_of(entry, "crashed") == 0) {
+            look_at_off(health, entry, json_string_or(entry, "name", id));
         }
     }
 }

@@ -373,6 +373,23 @@ static void a_machine_that_runs_twice_is_an_error(void **state)
     expect("error", "host.away", "hosts/h3", "");
 }
 
+/* Every host tells of every machine. */
+static void a_machine_that_is_off_is_named_once(void **state)
+{
+    AUTO(drop_json) json_t *off = json_deep_copy(vm());
+
+    (void)state;
+    json_object_set_new(off, "state", json_string("off"));
+    json_array_append(part(2, "vms"), off);
+    json_array_append(part(3, "vms"), off);
+    look();
+    assert_int_equal(json_array_size(found), 0);
+    json_object_set_new(vm(), "state", json_string("crashed"));
+    expect("error", "vm.crashed", "vms/mgr", "on 'h1' is crashed");
+    json_object_set_new(vm(), "state", json_string("off"));
+    expect("warning", "vm.off", "vms/mgr", "is off: it runs on none of h1, h2, h3");
+}
+
 static void a_machine_that_does_not_run_or_is_not_sealed_is_named(void **state)
 {
     (void)state;
@@ -540,6 +557,7 @@ int main(void)
         TEST(copies_that_are_missing_are_told_of),
         TEST(a_host_in_maintenance_is_named),
         TEST(a_machine_that_runs_twice_is_an_error),
+        TEST(a_machine_that_is_off_is_named_once),
         TEST(a_machine_that_does_not_run_or_is_not_sealed_is_named),
         TEST(a_machine_that_runs_without_its_lease_is_named),
         TEST(a_host_that_lost_its_key_provider_is_named),
