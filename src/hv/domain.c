@@ -141,6 +141,9 @@ static bool check(const struct domain *domain, struct err *err)
     if (!is_name(domain->name, DOMAIN_MAX_NAME)) {
         return refuse(err, "name", "1 to 63 letters, digits, '.', '_' and '-'");
     }
+    if (domain->machine && !is_name(domain->machine, DOMAIN_MAX_NAME)) {
+        return refuse(err, "machine type", "1 to 63 letters, digits, '.', '_' and '-'");
+    }
     if (domain->cpus < 1 || domain->cpus > DOMAIN_MAX_CPUS) {
         return refuse(err, "number of CPUs", "1 to 256");
     }
@@ -186,7 +189,8 @@ static void add_machine(struct text *xml, const struct domain *domain)
     xml_addf(xml, "  <memory unit='MiB' dumpCore='off'>%u</memory>\n", domain->memory);
     xml_addf(xml, "  <memoryBacking>\n    <nosharepages/>\n  </memoryBacking>\n");
     xml_addf(xml, "  <vcpu>%u</vcpu>\n", domain->cpus);
-    xml_addf(xml, "  <os>\n    <type arch='x86_64' machine='q35'>hvm</type>\n");
+    xml_addf(xml, "  <os>\n    <type arch='x86_64' machine='%s'>hvm</type>\n",
+             domain->machine ? domain->machine : "q35");
     xml_addf(xml, "    <loader readonly='yes' type='pflash'>%s</loader>\n", FIRMWARE);
     xml_addf(xml, "    <nvram>%s/%s/%s</nvram>\n  </os>\n", FILES_NVRAM_FOLDER, domain->uuid,
              FILES_NVRAM_FILE);

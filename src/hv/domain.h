@@ -54,6 +54,8 @@ struct domain {
     const char *uuid; /* of the VM */
     const char *name; /* of the VM: letters, digits, '.', '_', '-' */
     bool kvm;         /* false: emulated (TCG) */
+    /* "pc-q35-7.2", as a hypervisor calls it that runs the VM; NULL: the newest that it has. */
+    const char *machine;
     unsigned cpus;
     unsigned memory;    /* MiB */
     const char *bridge; /* of the host: "br0" */

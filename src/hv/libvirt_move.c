@@ -251,15 +251,40 @@ static bool migrate(virDomainPtr domain, virConnectPtr peer, const struct hv_pee
     return moved;
 }
 
+/* What it is there must be what it is here, to the letter: "q35" is whatever the newest one is, and
+ * a daemon that was started again since the VM was does not know any more which that was. */
+static bool machine_of(virDomainPtr domain, char out[DOMAIN_MAX_NAME + 1], struct err *err)
+{
+    AUTO(drop_free) char *xml = virDomainGetXMLDesc(domain, 0);
+    const char *type = xml ? strstr(xml, "<type ") : NULL;
+
+    if (!xml) {
+        return libvirt_err(err, "describe it");
+    }
+    return (type && sscanf(type, "<type arch='%*32[^']' machine='%63[^']'", out) == 1) ||
+           err_set(err, ERR_SYSTEM, "libvirt does not say what machine it is");
+}
+
+static bool send_domain(virDomainPtr here, virConnectPtr other, const struct domain *domain,
+                        const struct hv_peer *peer, const struct progress *progress,
+                        struct err *err)
+{
+    char machine[DOMAIN_MAX_NAME + 1];
+    AUTO(drop_free) char *xml = NULL;
+    struct domain there = *domain;
+
+    there.machine = machine;
+    return machine_of(here, machine, err) && domain_xml(&there, &xml, err) &&
+           migrate(here, other, peer, xml, migrate_flags(domain->kvm), progress, err);
+}
+
 static bool move_send(struct hv *hv, const struct domain *domain, const struct hv_peer *peer,
                       const struct hv_pass *pass, const struct progress *progress, struct err *err)
 {
     AUTO(drop_connection) virConnectPtr connection = NULL, other = NULL;
     AUTO(drop_domain) virDomainPtr here = NULL;
-    AUTO(drop_free) char *xml = NULL;
 
-    if (!peer_is_plain(peer, err) || !domain_xml(domain, &xml, err) ||
-        !libvirt_connection(hv, &connection, err) ||
+    if (!peer_is_plain(peer, err) || !libvirt_connection(hv, &connection, err) ||
         !libvirt_find(connection, domain->uuid, &here, err)) {
         return false;
     }
@@ -267,7 +292,7 @@ static bool move_send(struct hv *hv, const struct domain *domain, const struct h
         return err_set(err, ERR_ABSENT, "virtual machine '%s' does not run here", domain->name);
     }
     return (pass_give(pass, "client", err) && peer_open(peer, &other, err) &&
-            migrate(here, other, peer, xml, migrate_flags(domain->kvm), progress, err)) ||
+            send_domain(here, other, domain, peer, progress, err)) ||
            err_add(err, "move virtual machine '%s' to %s", domain->name, peer->address);
 }
 

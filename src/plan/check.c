@@ -24,7 +24,8 @@ static const struct {
     const char *user;
 } ports[] = {{"3300", "the datastore's monitor"},
              {"6789", "the datastore's monitor"},
-             {"7443", "the agent"}};
+             {"7443", "the agent"},
+             {"7444", "a virtual machine that moves to it"}};
 
 /* How far the host's clock is off for certain: its first line was written after we began to ask,
  * its last before we had the answer. */
@@ -260,6 +261,63 @@ static void check_ports(struct finder *finder)
     }
 }
 
+/* What a host's operators set that a VM's move depends on (/etc/libvirt/qemu.conf, its section on
+ * TLS). A value that is fine, and what another one does. */
+static const struct {
+    const char *name, *fine, *effect, *remedy;
+} move_settings[] = {
+    {"migrate_tls_x509_cert_dir", "/etc/pki/qemu", "no virtual machine moves to or from it",
+     "write migrate_tls_x509_cert_dir = \"/etc/pki/qemu\" in its /etc/libvirt/qemu.conf, then: "
+     "systemctl restart libvirtd"},
+    {"migrate_tls_x509_secret_uuid", "", "no virtual machine moves to or from it",
+     "take that line out of its /etc/libvirt/qemu.conf, then: systemctl restart libvirtd"},
+    {"migrate_tls_x509_verify", "1", "a virtual machine that moves to it is taken from anybody",
+     "write migrate_tls_x509_verify = 1 in its /etc/libvirt/qemu.conf, then: systemctl restart "
+     "libvirtd"},
+    {"/etc/pki/libvirt-migrate", "", "no virtual machine moves to or from it",
+     "take that folder away, then: systemctl restart libvirtd"},
+    {"/etc/pki/qemu", "", "no virtual machine moves to or from it",
+     "move the certificates in it elsewhere, then: systemctl start etc-pki-qemu.mount; systemctl "
+     "restart quoind"},
+};
+
+/* The last line of a name counts. */
+static const struct facts_pair *move_fact(const struct facts *facts, const char *name)
+{
+    const struct facts_pair *found = NULL;
+
+    for (size_t i = 0; i < facts->moves.count; i++) {
+        found = strcmp(facts->moves.items[i].name, name) == 0 ? &facts->moves.items[i] : found;
+    }
+    return found;
+}
+
+/* What is not set for migration is as it is set for all. */
+static const struct facts_pair *move_setting(const struct facts *facts, const char *name)
+{
+    const struct facts_pair *found = move_fact(facts, name);
+
+    if (!found && text_starts(name, "migrate_")) {
+        AUTO(drop_free) char *general = text_make("default_%s", name + strlen("migrate_"));
+
+        found = move_fact(facts, general);
+    }
+    return found;
+}
+
+/* A host alone has nobody to send one to. */
+static void check_moves(struct finder *finder)
+{
+    for (size_t i = 0; i < COUNT_OF(move_settings) && finder->blueprint->host_count > 1; i++) {
+        const struct facts_pair *set = move_setting(finder->facts, move_settings[i].name);
+
+        if (set && strcmp(set->value, move_settings[i].fine) != 0) {
+            find(finder, SEVERITY_WARNING, "", move_settings[i].remedy, "'%s' has %s (%s): %s",
+                 finder->host->name, set->name, set->value, move_settings[i].effect);
+        }
+    }
+}
+
 static void check_agent(struct finder *finder)
 {
     const char *cluster = finder->facts->agent_cluster;
@@ -330,6 +388,7 @@ static void check_host(struct finder *finder, const struct host_answer *answers)
     check_names(finder);
     check_servers(finder, answers);
     check_ports(finder);
+    check_moves(finder);
     check_agent(finder);
     check_tpm(finder);
     check_cache(finder);

@@ -227,20 +227,16 @@ TAKES(take_address)
     return add_name(&reader->facts->addresses, take_word(line, 0));
 }
 
-TAKES(take_package)
-{
-    return add_pair(&reader->facts->packages, line);
-}
+#define TAKES_PAIR(list)                                                                           \
+    TAKES(take_##list)                                                                             \
+    {                                                                                              \
+        return add_pair(&reader->facts->list, line);                                               \
+    }
 
-TAKES(take_name)
-{
-    return add_pair(&reader->facts->names, line);
-}
-
-TAKES(take_port)
-{
-    return add_pair(&reader->facts->ports, line);
-}
+TAKES_PAIR(packages)
+TAKES_PAIR(names)
+TAKES_PAIR(ports)
+TAKES_PAIR(moves)
 
 TAKES(take_server)
 {
@@ -368,11 +364,12 @@ static const struct {
     {"cpus", 1, false, take_cpus},
     {"memory", 2, false, take_memory},
     {"tpm", 1, false, take_tpm},
-    {"package", 2, false, take_package},
+    {"package", 2, false, take_packages},
     {"bridge", 1, false, take_bridge},
     {"address", 1, false, take_address},
-    {"name", 2, false, take_name},
-    {"port", 2, false, take_port},
+    {"name", 2, false, take_names},
+    {"port", 2, false, take_ports},
+    {"move", 2, false, take_moves},
     {"server", 4, false, take_server},
     {"agent", 3, false, take_agent},
     {"member", 1, false, take_member},
@@ -582,6 +579,7 @@ void facts_free(struct facts *facts)
     clear_pairs(&facts->packages);
     clear_pairs(&facts->names);
     clear_pairs(&facts->ports);
+    clear_pairs(&facts->moves);
     for (size_t i = 0; i < facts->servers.count; i++) {
         free(facts->servers.items[i].name);
         free(facts->servers.items[i].address);

@@ -91,6 +91,7 @@ struct facts {
     struct facts_pairs packages;  /* those that were asked for */
     struct facts_pairs names;
     struct facts_pairs ports; /* those asked for that are in use */
+    struct facts_pairs moves; /* what its operators set that a VM's move depends on: plan/check.c */
     struct facts_servers servers;
     struct facts_disk *disks;
     size_t disk_count;

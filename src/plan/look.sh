@@ -90,6 +90,18 @@ say_network() {
     done
 }
 
+# What of the operators' own a VM would move under: libvirt's settings that are set, with their values, and folders
+# with certificates.
+say_moves() {
+    sed -n 's/^[[:space:]]*\(default_tls_x509_[a-z_]*\|migrate_tls_x509_[a-z_]*\)[[:space:]]*=[[:space:]]*"\{0,1\}\([^"#[:space:]]*\).*/\1 \2/p' \
+        /etc/libvirt/qemu.conf 2>/dev/null | while read -r name value; do
+        say move "$name" "$value"
+    done
+    [ -e /etc/pki/libvirt-migrate ] && say move /etc/pki/libvirt-migrate there
+    [ "$(stat -f -c %T /etc/pki/qemu 2>/dev/null)" = tmpfs ] || [ -z "$(ls -A /etc/pki/qemu 2>/dev/null)" ] ||
+        say move /etc/pki/qemu used
+}
+
 # The virtual machine of this host, a running one, that has this address on a network that both are on.
 machine_at() {
     mac=$(ip neigh show to "$1" 2>/dev/null | sed -n 's/.* lladdr \([0-9a-f:]*\).*/\1/p' | head -n 1)
@@ -326,6 +338,7 @@ look() {
     say_packages
     say_network
     say_servers
+    say_moves
     say_agent
     say_disks
     # shellcheck disable=SC2154

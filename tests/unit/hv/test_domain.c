@@ -239,6 +239,27 @@ static void a_text_that_is_too_long_is_refused_in_every_field(void **state)
     }
 }
 
+/* To the host that it moves to it is what it is here. */
+static void a_machine_that_runs_is_called_what_it_is(void **state)
+{
+    static const char *const bad[] = {"", "q35'/><x y='", "-q35", "pc q35"};
+    struct domain domain = plain();
+    AUTO(drop_free) char *xml = NULL;
+    struct err err = {0};
+
+    (void)state;
+    domain.machine = "pc-q35-7.2";
+    assert_true(domain_xml(&domain, &xml, &err));
+    assert_non_null(strstr(xml, "<type arch='x86_64' machine='pc-q35-7.2'>hvm</type>"));
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        AUTO(drop_free) char *none = NULL;
+
+        domain.machine = bad[i];
+        assert_false(domain_xml(&domain, &none, &err));
+        assert_int_equal(err.kind, ERR_INPUT);
+    }
+}
+
 static void sizes_out_of_range_are_refused(void **state)
 {
     struct domain bad[8];
@@ -337,6 +358,7 @@ int main(void)
         cmocka_unit_test(what_is_written_reads_back_the_same),
         cmocka_unit_test(a_hostile_text_is_refused_in_every_field),
         cmocka_unit_test(a_text_that_is_too_long_is_refused_in_every_field),
+        cmocka_unit_test(a_machine_that_runs_is_called_what_it_is),
         cmocka_unit_test(sizes_out_of_range_are_refused),
         cmocka_unit_test(whatever_is_written_stays_text),
         cmocka_unit_test(the_network_address_is_the_same_each_time_and_local),

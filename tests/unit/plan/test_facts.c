@@ -316,6 +316,49 @@ static void the_script_runs_here_and_what_it_says_is_read(void **state)
     assert_int_equal(facts->hypervisor, HYPERVISOR_UNKNOWN);
 }
 
+/* On a host whose /etc is this one's alone. */
+static const char own_etc[] =
+    "mount -t ramfs ramfs /etc && mkdir -p /etc/libvirt /etc/pki/libvirt-migrate /etc/pki/qemu && "
+    ": >/etc/pki/qemu/key.pem && cat >/etc/libvirt/qemu.conf <<'END' && exec sh -s\n"
+    "#default_tls_x509_verify = 1\n"
+    "default_tls_x509_cert_dir = \"/etc/pki/own\" # ours\n"
+    "  migrate_tls_x509_verify=0\n"
+    "vnc_tls_x509_verify = 0\n"
+    "END\n";
+
+static void what_a_move_depends_on_is_told(void **state)
+{
+    static const char *const wanted[][2] = {{"default_tls_x509_cert_dir", "/etc/pki/own"},
+                                            {"migrate_tls_x509_verify", "0"},
+                                            {"/etc/pki/libvirt-migrate", "there"},
+                                            {"/etc/pki/qemu", "used"}};
+    const struct facts_question question = {.no_boot = true};
+    AUTO(drop_free) char *script = NULL;
+    AUTO(drop_facts) struct facts *facts = NULL;
+    AUTO(drop_run_result) struct run_result result = {0};
+    struct err err = {0};
+
+    (void)state;
+    if (geteuid() != 0) {
+        print_message("not root\n");
+        skip();
+    }
+    assert_true(facts_script(&question, &script, &err));
+    assert_true(run_program(&(struct run){.argv = RUN("unshare", "-m", "sh", "-c", own_etc),
+                                          .input = script,
+                                          .input_length = strlen(script),
+                                          .seconds = 120},
+                            &result, &err));
+    if (!facts_read(result.out, result.out_length, &facts, &err)) {
+        fail_msg("%s\n%s\n%s", err.what, result.out, result.errors);
+    }
+    assert_int_equal(facts->moves.count, COUNT_OF(wanted));
+    for (size_t i = 0; i < COUNT_OF(wanted); i++) {
+        assert_string_equal(facts->moves.items[i].name, wanted[i][0]);
+        assert_string_equal(facts->moves.items[i].value, wanted[i][1]);
+    }
+}
+
 static void a_shell_without_extensions_runs_the_script(void **state)
 {
     AUTO(drop_free) char *path = source_path("src/plan/look.sh");
@@ -338,6 +381,7 @@ int main(void)
         cmocka_unit_test(a_member_of_an_interrupted_start_is_known_by_its_id),
         cmocka_unit_test(a_question_that_a_shell_would_obey_is_refused),
         cmocka_unit_test(the_script_runs_here_and_what_it_says_is_read),
+        cmocka_unit_test(what_a_move_depends_on_is_told),
         cmocka_unit_test(a_shell_without_extensions_runs_the_script),
     };
 
