@@ -71,7 +71,8 @@ static bool master_wait(const struct ssh *ssh, const char *control, const char *
     return ssh_explain(&ssh->target, polls > 0 ? said : "the login did not end in time", err);
 }
 
-static bool master_start(struct ssh *ssh, const char *known, struct err *err)
+/* `option` names what is known: a file, or who judges. NULL: as the user has configured. */
+static bool master_start(struct ssh *ssh, const char *option, struct err *err)
 {
     AUTO(ssh_argv_clear) struct ssh_argv argv = {0};
     AUTO(drop_free) char *control = text_make("%s/c", ssh->folder.path);
@@ -82,9 +83,12 @@ static bool master_start(struct ssh *ssh, const char *known, struct err *err)
     ssh_argv_add(&argv, "-E%s", log);
     ssh_argv_add(&argv, "-oControlPath=%s", control);
     ssh_argv_add(&argv, "-o%s", "StrictHostKeyChecking=yes");
-    if (known) {
-        ssh_argv_add(&argv, "-oUserKnownHostsFile=%s", known);
+    if (option) {
+        ssh_argv_add(&argv, "-o%s", option);
+        ssh_argv_add(&argv, "-o%s", "UserKnownHostsFile=/dev/null"); /* the first one counts */
         ssh_argv_add(&argv, "-o%s", "GlobalKnownHostsFile=/dev/null");
+        ssh_argv_add(&argv, "-o%s", "VerifyHostKeyDNS=no");
+        ssh_argv_add(&argv, "-o%s", "FingerprintHash=sha256");
         ssh_argv_add(&argv, "-oHostKeyAlias=%s", SSH_HOST_ALIAS);
     }
     ssh_argv_end(&argv, &ssh->target, NULL);
@@ -93,20 +97,40 @@ static bool master_start(struct ssh *ssh, const char *known, struct err *err)
     return child_start(&run, false, &ssh->master, err) && master_wait(ssh, control, log, err);
 }
 
+/* One connection mostly does: the key is judged in the handshake, before the login. A pinned key of
+ * another kind than the host offers first, and an ssh that is older than that option, need more. */
+static bool master_start_pinned(struct ssh *ssh, struct err *err)
+{
+    AUTO(drop_free) char *judge = NULL, *known = text_make("%s/known", ssh->folder.path);
+    AUTO(drop_free) char *file = text_make("UserKnownHostsFile=%s", known);
+    struct err ignored;
+
+    if (!ssh_key_judge(&ssh->target, ssh->folder.path, &judge, err)) {
+        return false;
+    }
+    AUTO(drop_free) char *command = text_make("KnownHostsCommand=%s", judge);
+
+    if (master_start(ssh, command, err)) {
+        return true;
+    }
+    if (err->kind != ERR_CLASH && !strstr(err->what, "onfiguration option")) {
+        return false;
+    }
+    child_stop(&ssh->master);
+    *err = (struct err){0};
+    AUTO(drop_free) char *log = text_make("%s/log", ssh->folder.path);
+
+    return file_remove(log, &ignored) && ssh_key_pin(&ssh->target, known, err) &&
+           master_start(ssh, file, err);
+}
+
 bool ssh_open(const struct ssh_target *target, struct ssh **out, struct err *err)
 {
     AUTO(drop_ssh) struct ssh *ssh = text_room(1, sizeof(*ssh));
 
     target_copy(&ssh->target, target);
-    if (!ssh_folder_make(&ssh->folder, err)) {
-        return false;
-    }
-    AUTO(drop_free) char *known = text_make("%s/known", ssh->folder.path);
-
-    if (target->host_key && !ssh_key_pin(&ssh->target, known, err)) {
-        return false;
-    }
-    if (!master_start(ssh, target->host_key ? known : NULL, err)) {
+    if (!ssh_folder_make(&ssh->folder, err) ||
+        !(target->host_key ? master_start_pinned(ssh, err) : master_start(ssh, NULL, err))) {
         return false;
     }
     *out = TAKE(ssh);

@@ -223,6 +223,24 @@ bool ssh_key_pin(const struct ssh_target *target, const char *known, struct err 
                          "/etc/ssh/ssh_host_ed25519_key.pub on the host's own console");
 }
 
+/* ssh tells fingerprint, kind and key; for its question which kinds it should prefer, none. */
+bool ssh_key_judge(const struct ssh_target *target, const char *folder, char **out, struct err *err)
+{
+    static const char program[] =
+        "read -r pinned <\"$0.pin\"\n"
+        "[ \"$1\" != \"$pinned\" ] || echo \"" SSH_HOST_ALIAS " $2 $3\"\n";
+    AUTO(drop_free) char *judge = text_make("%s/judge", folder);
+    AUTO(drop_free) char *pin = text_make("%s.pin", judge);
+    AUTO(drop_free) char *pinned = text_make("%s\n", target->host_key);
+
+    if (!file_write(judge, program, strlen(program), 0600, err) ||
+        !file_write(pin, pinned, strlen(pinned), 0600, err)) {
+        return false;
+    }
+    *out = text_make("/bin/sh %s %%f %%t %%K", judge);
+    return true;
+}
+
 bool ssh_offered(const struct ssh_target *target, char **out, struct err *err)
 {
     AUTO(ssh_folder_remove) struct ssh_folder folder = {0};

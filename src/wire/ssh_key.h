@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside wire: host keys. ssh pins keys, people pin fingerprints; so the keys a host offers are
- * fetched, and the one whose fingerprint is the pinned one becomes the only known key.
+ * Inside wire: host keys. ssh pins keys, people pin fingerprints; so the key a host offers is
+ * known to ssh only when its fingerprint is the pinned one.
  */
 #ifndef QUOIN_WIRE_SSH_KEY_H
 #define QUOIN_WIRE_SSH_KEY_H
@@ -11,7 +11,13 @@
 #define SSH_SECONDS 15u
 
 unsigned ssh_patience(const struct ssh_target *target);
-/* Leaves the pinned key, and no other, in the file `known`. ERR_CLASH: the host has no such key. */
+/* The way of one connection: the value of KnownHostsCommand (ssh_config(5), OpenSSH 8.5), which
+ * calls the key known whose fingerprint is the pinned one. Its program is written into `folder`. It
+ * does not find a pinned key of a kind that the host does not offer first. The caller frees. */
+bool ssh_key_judge(const struct ssh_target *target, const char *folder, char **out,
+                   struct err *err);
+/* The way of several: leaves the pinned key, and no other, in the file `known`. ERR_CLASH: the host
+ * has no such key, and the message names those it has. */
 bool ssh_key_pin(const struct ssh_target *target, const char *known, struct err *err);
 /* What ssh said, as whose turn it is. Returns false. */
 bool ssh_explain(const struct ssh_target *target, const char *said, struct err *err);

@@ -24,7 +24,7 @@
 static struct {
     char folder[64];
     char key[96], other_key[96];
-    char fingerprint[128];
+    char usual[128], rsa[128]; /* fingerprints, of the key that is offered first and of another */
     unsigned port;
     struct child sshd;
     struct server *server; /* what a forwarded socket leads to */
@@ -74,10 +74,11 @@ static bool port_answers(unsigned port)
 static void sshd_start(void)
 {
     AUTO(drop_free)
-    char *conf = text_make("ListenAddress 127.0.0.1\nPort %u\nHostKey %s\nHostKey %s\n"
-                           "PidFile none\nUsePAM no\nStrictModes no\nAuthorizedKeysFile %s\n"
-                           "PasswordAuthentication no\nKbdInteractiveAuthentication no\n",
-                           world.port, path("host_rsa"), path("host_ed25519"), path("key.pub"));
+    char *conf =
+        text_make("ListenAddress 127.0.0.1\nPort %u\nHostKey %s\nHostKey %s\n"
+                  "PidFile none\nUsePAM no\nStrictModes no\nAuthorizedKeysFile %s\n"
+                  "PasswordAuthentication no\nKbdInteractiveAuthentication no\nLogLevel VERBOSE\n",
+                  world.port, path("host_rsa"), path("host_ed25519"), path("key.pub"));
     struct err err = {0};
 
     if (geteuid() == 0) {
@@ -122,7 +123,11 @@ static int begin(void **state)
     (void)snprintf(world.socket, sizeof(world.socket), "%s", path("socket"));
     assert_true(
         run_ok(&(struct run){.argv = RUN("ssh-keygen", "-lf", path("host_rsa.pub"))}, &said, &err));
-    assert_int_equal(sscanf(said, "%*s %127s", world.fingerprint), 1);
+    assert_int_equal(sscanf(said, "%*s %127s", world.rsa), 1);
+    free(TAKE(said));
+    assert_true(run_ok(&(struct run){.argv = RUN("ssh-keygen", "-lf", path("host_ed25519.pub"))},
+                       &said, &err));
+    assert_int_equal(sscanf(said, "%*s %127s", world.usual), 1);
     world.port = free_port();
     sshd_start();
     struct server_conf conf = {.routes = routes,
@@ -150,7 +155,7 @@ static struct ssh_target target(void)
                                .port = world.port,
                                .user = getpwuid(geteuid())->pw_name,
                                .key = world.key,
-                               .host_key = world.fingerprint,
+                               .host_key = world.usual,
                                .seconds = 5};
 }
 
@@ -232,9 +237,66 @@ static void another_host_key_than_the_pinned_one_clashes(void **state)
     assert_false(ssh_open(&to, &ssh, &err));
     assert_int_equal(err.kind, ERR_CLASH);
     assert_non_null(strstr(err.what, to.host_key));
-    assert_non_null(strstr(err.what, world.fingerprint));
+    assert_non_null(strstr(err.what, world.rsa));
     assert_true(err.remedy[0] != '\0');
     assert_null(ssh);
+}
+
+/* How often sshd has been spoken to. */
+static unsigned connections(void)
+{
+    AUTO(drop_free) char *log = NULL;
+    struct err err = {0};
+    unsigned count = 0;
+
+    assert_true(file_read(path("sshd.log"), 16 * 1024 * 1024, &log, NULL, &err));
+    for (const char *at = log; (at = strstr(at, "Connection from")); at++) {
+        count++;
+    }
+    return count;
+}
+
+static void one_connection_judges_the_key_and_logs_in(void **state)
+{
+    unsigned before = connections();
+    AUTO(drop_ssh) struct ssh *ssh = open_ssh();
+    struct err err = {0};
+
+    (void)state;
+    assert_true(ssh_ok(ssh, &(struct run){.argv = RUN("true")}, NULL, &err));
+    assert_int_equal(connections() - before, 1);
+}
+
+static void a_pinned_key_that_is_not_offered_first_is_found(void **state)
+{
+    struct ssh_target to = target();
+    AUTO(drop_ssh) struct ssh *ssh = NULL;
+    struct err err = {0};
+
+    (void)state;
+    to.host_key = world.rsa;
+    assert_true(ssh_open(&to, &ssh, &err));
+    assert_true(ssh_ok(ssh, &(struct run){.argv = RUN("true")}, NULL, &err));
+}
+
+/* What a shell would obey, and what is part of a fingerprint, are no fingerprint. */
+static void a_pin_is_compared_and_never_obeyed(void **state)
+{
+    AUTO(drop_free) char *cut = text_make("%.20s", world.usual);
+    const char *const pins[] = {"",     "*", "\" = \"\" -o \"", "$(touch /tmp/quoin-ssh-obeyed)",
+                                "NONE", cut};
+    struct ssh_target to = target();
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(pins); i++) {
+        struct ssh *ssh = NULL;
+        struct err err = {0};
+
+        to.host_key = pins[i];
+        assert_false(ssh_open(&to, &ssh, &err));
+        assert_int_equal(err.kind, ERR_CLASH);
+    }
+    assert_false(file_exists("/tmp/quoin-ssh-obeyed"));
 }
 
 static void the_fingerprints_a_host_offers_are_shown(void **state)
@@ -246,7 +308,7 @@ static void the_fingerprints_a_host_offers_are_shown(void **state)
     (void)state;
     to.host_key = NULL;
     assert_true(ssh_offered(&to, &offered, &err));
-    assert_non_null(strstr(offered, world.fingerprint));
+    assert_non_null(strstr(offered, world.rsa));
     assert_non_null(strstr(offered, " RSA\n"));
     assert_non_null(strstr(offered, " ED25519\n"));
     assert_null(strstr(offered, "ECDSA"));
@@ -460,6 +522,9 @@ int main(void)
         cmocka_unit_test(a_commands_failure_is_told_from_ours),
         cmocka_unit_test(a_command_past_its_deadline_is_away),
         cmocka_unit_test(another_host_key_than_the_pinned_one_clashes),
+        cmocka_unit_test(one_connection_judges_the_key_and_logs_in),
+        cmocka_unit_test(a_pinned_key_that_is_not_offered_first_is_found),
+        cmocka_unit_test(a_pin_is_compared_and_never_obeyed),
         cmocka_unit_test(the_fingerprints_a_host_offers_are_shown),
         cmocka_unit_test(a_host_nobody_knows_is_not_trusted_without_a_pin),
         cmocka_unit_test(a_wrong_key_is_denied),
