@@ -7,9 +7,6 @@
 
 #include "base/err.h"
 
-/* What the host itself needs besides the VMs it takes in, MiB. */
-#define MEMORY_RESERVE 256
-
 struct memory {
     long long total, available; /* MiB */
 };

@@ -9,6 +9,7 @@
 #include "agent/member.h"
 #include "agent/memory.h"
 #include "agent/vm_domain.h"
+#include "plan/step.h"
 
 /* The other host's daemon, by the socket that leads to its own. */
 #define DAEMON_SOCKET "/run/libvirt/libvirt-sock"
@@ -185,7 +186,7 @@ static bool has_room(const struct vm *vm, struct err *err)
     if (!memory_look(&memory, err)) {
         return false;
     }
-    return memory.available >= wanted + MEMORY_RESERVE ||
+    return memory.available >= wanted + STEP_MEMORY_RESERVE ||
            err_set(err, ERR_CLASH, "host '%s' has %lld MiB of memory left, the VM needs %lld",
                    vm->agent->host.name, memory.available, (long long)wanted);
 }

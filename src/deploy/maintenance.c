@@ -6,8 +6,6 @@
 
 #include "deploy/move.h"
 
-/* MiB that a host keeps for itself, as its agent does (agent/memory.h). */
-#define RESERVE 256
 /* A VM that was given goes on by its host's keeper. */
 #define SETTLE_MS 60000
 /* The data's copies: given up when nothing changed for so long. */
@@ -41,18 +39,6 @@ static json_t *statuses_of(struct deploy *deploy)
 static bool answers(const json_t *status)
 {
     return json_is_string(json_object_get(status, "version"));
-}
-
-static const char *state_of(const json_t *vm)
-{
-    return json_string_or(vm, "state", "unknown");
-}
-
-/* Also one whose host holds its lease and does not say how it is. */
-static bool is_here(const json_t *vm)
-{
-    return strcmp(state_of(vm), "off") != 0 ||
-           strcmp(json_string_or(json_object_get(vm, "lease"), "state", ""), "held") == 0;
 }
 
 static long long memory_of(const json_t *status)
@@ -99,7 +85,8 @@ static const char *reason_against(const json_t *from, const json_t *to, long lon
     if (!same(from, to, "provider", "kek")) {
         return "has another key provider or KEK";
     }
-    return memory_of(to) - promised < wanted + RESERVE ? "has too little memory left" : NULL;
+    return memory_of(to) - promised < wanted + STEP_MEMORY_RESERVE ? "has too little memory left"
+                                                                   : NULL;
 }
 
 bool maintenance_target(const json_t *statuses, size_t from, const json_t *vm,
@@ -207,7 +194,7 @@ static bool choose(struct maintenance *maintenance, json_t *vms, size_t *to, str
     {
         size_t n = json_array_size(vms);
 
-        if (!is_here(vm)) {
+        if (move_place(vm) != MOVE_HERE) {
             continue;
         }
         if (!maintenance_target(maintenance->statuses, maintenance->host, vm, promised, &to[n],
@@ -278,8 +265,9 @@ static bool move_all(struct maintenance *maintenance, const json_t *vms, const s
     return true;
 }
 
-/* What an interrupted run has sent goes on by itself: no VM stands still anywhere. */
-static bool is_settled(const json_t *statuses)
+/* What an interrupted run has sent goes on by itself: no VM stands still anywhere, and none is
+ * about to be given by the host, or started there again. */
+static bool is_settled(const json_t *statuses, size_t from)
 {
     json_t *status, *vm;
     size_t i, n;
@@ -288,7 +276,8 @@ static bool is_settled(const json_t *statuses)
     {
         json_array_foreach(json_object_get(status, "vms"), n, vm)
         {
-            if (strcmp(state_of(vm), "paused") == 0) {
+            if (strcmp(json_string_or(vm, "state", ""), "paused") == 0 ||
+                (i == from && move_place(vm) == MOVE_LEASED)) {
                 return false;
             }
         }
@@ -303,7 +292,7 @@ static bool settle(struct maintenance *maintenance, struct err *err)
     for (;;) {
         AUTO(drop_json) json_t *statuses = statuses_of(maintenance->deploy);
 
-        if (is_settled(statuses)) {
+        if (is_settled(statuses, maintenance->host)) {
             return true;
         }
         if (clock_ms() >= end) {
@@ -342,7 +331,7 @@ static bool is_empty(struct maintenance *maintenance, struct err *err)
     }
     json_array_foreach(json_object_get(here, "vms"), i, vm)
     {
-        if (is_here(vm)) {
+        if (move_place(vm) != MOVE_GONE) {
             err_set(err, ERR_AWAY, "VM '%s' is still on host '%s'", json_string_or(vm, "name", ""),
                     maintenance->name);
             return err_mend(err, "run the same command again");

@@ -41,15 +41,21 @@ static bool ask(struct moving *moving, struct remote *remote, const char *kind, 
 /* ---- who has it ---- */
 
 /* Not known before the agent has looked at its hypervisor. */
-static bool has_it(const json_t *status, const char *id)
+enum move_place move_place(const json_t *vm)
 {
-    const json_t *vm = json_find(json_object_get(status, "vms"), "id", id);
-
-    return vm && strcmp(json_string_or(vm, "state", "unknown"), "off") != 0;
+    if (!vm) {
+        return MOVE_GONE;
+    }
+    if (strcmp(json_string_or(vm, "state", "unknown"), "off") != 0) {
+        return MOVE_HERE;
+    }
+    return strcmp(json_string_or(json_object_get(vm, "lease"), "state", ""), "held") == 0
+               ? MOVE_LEASED
+               : MOVE_GONE;
 }
 
-/* An answer that was lost says nothing: what is there counts. Waits for an agent that is started
- * again. */
+/* An answer that was lost says nothing: what is there counts. What was sent and could not be given
+ * yet is not here any more: it is waited for there. Waits for an agent that is started again. */
 static bool still_here(const struct moving *moving, bool *out, struct err *err)
 {
     int64_t end = clock_ms() + AGENT_MS;
@@ -59,7 +65,8 @@ static bool still_here(const struct moving *moving, bool *out, struct err *err)
         struct err away = {0};
 
         if (remote_status(moving->from, &status, &away)) {
-            *out = has_it(status, moving->id);
+            *out = move_place(json_find(json_object_get(status, "vms"), "id", moving->id)) ==
+                   MOVE_HERE;
             return true;
         }
         if (clock_ms() >= end) {

@@ -9,6 +9,15 @@
 
 #include "deploy/deploy.h"
 
+/* Where a VM is, by a host's word of it: {"state","lease",…} in its status. */
+enum move_place {
+    MOVE_GONE, /* not there: it is off, and another host's turn or nobody's; or there is no word */
+    MOVE_LEASED, /* off, under a lease of that host: in moments given away, or started there again
+                  */
+    MOVE_HERE,   /* it runs or stands still there, or the host does not know yet */
+};
+enum move_place move_place(const json_t *vm);
+
 /* `vm` is a host's word of it: {"id","name",…}. `*out_result`: {"vm","name","from","to","took_ms"},
  * a new reference. ERR_AWAY: an agent did not answer; ERR_CLASH: the host there does not take it.
  */

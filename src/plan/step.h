@@ -33,6 +33,10 @@ struct step_kind {
 /* In the order of a plan; ended by a NULL name. */
 extern const struct step_kind step_kinds[];
 
+/* MiB that a host keeps for itself when it takes a VM in (vm.expect), besides the VM's memory: who
+ * chooses the host counts as the host does. */
+#define STEP_MEMORY_RESERVE 256
+
 /* NULL: there is no such kind. */
 const struct step_kind *step_kind_find(const char *name);
 /* "check", "hosts", … */

@@ -3,6 +3,7 @@
 #include "scratch.h"
 
 #include "deploy/maintenance.h"
+#include "deploy/move.h"
 
 #define HOSTS 3
 
@@ -112,6 +113,33 @@ static void alone_there_is_nobody(void **state)
     nobody_takes_it("there is none");
 }
 
+static void where_a_machine_is_has_one_meaning(void **state)
+{
+    static const struct {
+        const char *says;
+        enum move_place place;
+    } words[] = {
+        {"{\"state\":\"running\",\"lease\":{\"state\":\"held\"}}", MOVE_HERE},
+        {"{\"state\":\"paused\",\"lease\":{\"state\":\"other\"}}", MOVE_HERE},
+        {"{\"state\":\"crashed\",\"lease\":null}", MOVE_HERE},
+        {"{\"state\":null,\"lease\":{\"state\":\"other\"}}", MOVE_HERE},
+        {"{\"state\":\"off\",\"lease\":{\"state\":\"held\"}}", MOVE_LEASED},
+        {"{\"state\":\"off\",\"lease\":{\"state\":\"lost\"}}", MOVE_GONE},
+        {"{\"state\":\"off\",\"lease\":{\"state\":\"other\"}}", MOVE_GONE},
+        {"{\"state\":\"off\",\"lease\":null}", MOVE_GONE},
+    };
+
+    (void)state;
+    assert_int_equal(move_place(NULL), MOVE_GONE);
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        AUTO(drop_json) json_t *said = NULL;
+        struct err err = {0};
+
+        assert_true(json_read(words[i].says, strlen(words[i].says), &said, &err));
+        assert_int_equal(move_place(said), words[i].place);
+    }
+}
+
 #define IT(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
@@ -123,6 +151,7 @@ int main(void)
         IT(one_that_the_datastore_spares_is_in_maintenance),
         IT(a_host_that_is_away_or_full_or_old_takes_nothing),
         IT(alone_there_is_nobody),
+        IT(where_a_machine_is_has_one_meaning),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
