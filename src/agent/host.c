@@ -152,7 +152,7 @@ bool host_load(const char *folder, struct host *out, struct err *err)
         return true;
     }
     if (!file_read(path, HOST_MAX_BYTES, &bytes, &length, err) ||
-        !json_read(bytes, length, &object, err)) {
+        !json_read(bytes, length, &object, err) || !json_format_known(object, HOST_FORMAT, err)) {
         return err_add(err, "what this host is part of, '%s'", path);
     }
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
@@ -185,6 +185,7 @@ bool host_save(const struct host *host, struct err *err)
             json_object_set_new(object, fields[i].key, json_string(*field_of(&copy, i)));
         }
     }
+    json_object_set_new(object, "format", json_integer(HOST_FORMAT));
     json_object_set_new(object, "store_replicas", json_integer(host->store_replicas));
     json_object_set_new(object, "holes_proven", json_boolean(host->holes_proven));
     json_object_set_new(object, "member", json_boolean(host->member));

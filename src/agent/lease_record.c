@@ -70,6 +70,8 @@ bool lease_address_equal(const char *a, const char *b)
     return length > 0 && length == read_address(b, right) && memcmp(left, right, length) == 0;
 }
 
+/* Said from the second on. */
+#define FORMAT 1
 /* A name of DNS. */
 #define HOST_MAX 253u
 
@@ -107,7 +109,8 @@ bool lease_record_check(const json_t *record, struct err *err)
     const json_t *holder = json_object_get(record, "holder");
     int64_t number = 0;
 
-    if (!json_get_integer(record, "term", 0, INT64_MAX / 2, &number, err) ||
+    if (!json_format_known(record, FORMAT, err) ||
+        !json_get_integer(record, "term", 0, INT64_MAX / 2, &number, err) ||
         !json_get_integer(record, "count", 0, INT64_MAX / 2, &number, err) ||
         !check_list(record, "fence", LEASE_MAX_FENCE, err) ||
         !check_list(record, "fenced", LEASE_MAX_FENCED, err)) {

@@ -80,6 +80,26 @@ bool json_get_integer(const json_t *object, const char *key, int64_t min, int64_
     return true;
 }
 
+bool json_get_format(const json_t *object, const char *key, int newest, struct err *err)
+{
+    int64_t format = 0;
+
+    if (!json_get_integer(object, key, 1, INT32_MAX, &format, err)) {
+        return false;
+    }
+    if (format > newest) {
+        err_set(err, ERR_CLASH, "written by a newer quoin: '%s' is %lld, and %d is known here", key,
+                (long long)format, newest);
+        return err_mend(err, "nothing of it was changed; use that newer version again");
+    }
+    return true;
+}
+
+bool json_format_known(const json_t *object, int newest, struct err *err)
+{
+    return !json_object_get(object, "format") || json_get_format(object, "format", newest, err);
+}
+
 bool json_get_bool(const json_t *object, const char *key, bool *out, struct err *err)
 {
     const json_t *value = json_object_get(object, key);

@@ -38,6 +38,11 @@ bool json_get_array(const json_t *object, const char *key, size_t max, const jso
 const char *json_string_or(const json_t *object, const char *key, const char *otherwise);
 /* The first object of `array` whose `key` is the string `value`, borrowed; NULL: there is none. */
 const json_t *json_find(const json_t *array, const char *key, const char *value);
+/* The format of something that is kept or sent, 1 … newest. ERR_CLASH: above that, so a newer quoin
+ * wrote it; whoever reads it leaves it as it is. */
+bool json_get_format(const json_t *object, const char *key, int newest, struct err *err);
+/* Refuses as a newer quoin's what says so; what says nothing is of format 1. */
+bool json_format_known(const json_t *object, int newest, struct err *err);
 /* text_flatten of every string in it, before a person sees what a peer said. Keys are left alone.
  */
 void json_flatten(json_t *value);

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #define STATE_MAX_BYTES 65536u
+/* Of cluster.json: an older quoin does not touch a newer one. */
+#define FORMAT 1
 
 static const struct {
     const char *key;
@@ -82,7 +84,7 @@ static bool load(struct state *state, struct err *err)
         return state_save(state, err);
     }
     if (!file_read(path, STATE_MAX_BYTES, &bytes, &length, err) ||
-        !json_read(bytes, length, &object, err)) {
+        !json_read(bytes, length, &object, err) || !json_format_known(object, FORMAT, err)) {
         return err_add(err, "the state of cluster '%s'", state->cluster);
     }
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
@@ -171,6 +173,7 @@ bool state_save(struct state *state, struct err *err)
             json_object_set_new(object, fields[i].key, json_string(*field_of(state, i)));
         }
     }
+    json_object_set_new(object, "format", json_integer(FORMAT));
     json_object_set_new(object, "deployed", json_boolean(state->deployed));
     if (state->deep) {
         json_object_set(object, "deep", state->deep);

@@ -206,9 +206,8 @@ static bool read_sealed(const json_t *json, struct record *record, struct err *e
 static bool read_fields(const json_t *json, struct record *record, struct err *err)
 {
     const char *by = NULL, *purpose = NULL;
-    int64_t version = 0;
 
-    if (!json_get_integer(json, "version", 1, FORMAT, &version, err) ||
+    if (!json_get_format(json, "version", FORMAT, err) ||
         !json_get_string(json, "by", 8, &by, err) ||
         !json_get_string(json, "purpose", MAX_PURPOSE, &purpose, err)) {
         return false;

@@ -125,12 +125,11 @@ static bool read_record(const struct provider_conf *conf, struct kmipaccess *acc
     AUTO(drop_free) char *path = in_folder(conf, "kmip.json");
     AUTO(drop_free) char *text = NULL;
     const char *cluster = NULL;
-    int64_t version = 0;
     size_t length = 0;
 
     if (!file_read(path, MAX_RECORD, &text, &length, err) ||
         !json_read(text, length, &access->record, err) ||
-        !json_get_integer(access->record, "version", 1, FORMAT, &version, err) ||
+        !json_get_format(access->record, "version", FORMAT, err) ||
         !json_get_string(access->record, "cluster", UUID_SIZE, &cluster, err) ||
         !json_get_string(access->record, "ca", STREAM_MAX_PEM, &access->ca, err) ||
         !json_get_string(access->record, "certificate", STREAM_MAX_PEM, &access->certificate,

@@ -93,10 +93,8 @@ static bool read_kek(const json_t *json, struct ledger_kek *kek, struct err *err
 static bool read_fields(const json_t *json, struct ledger *ledger, struct err *err)
 {
     const json_t *keks = NULL;
-    int64_t version = 0;
 
-    if (!json_get_integer(json, "version", 1, FORMAT, &version, err) ||
-        !take(json, "cluster", sizeof(ledger->cluster), ledger->cluster, err) ||
+    if (!take(json, "cluster", sizeof(ledger->cluster), ledger->cluster, err) ||
         !take(json, "root", sizeof(ledger->root), ledger->root, err) ||
         !json_get_integer(json, "serial", 0, INT64_MAX - 1, &ledger->serial, err) ||
         !json_get_array(json, "keks", COUNT_OF(ledger->keks), &keks, err)) {
@@ -121,6 +119,7 @@ bool ledger_read(const char *path, const struct secret *root_key, struct ledger 
     size_t length = 0;
 
     if (!file_read(path, MAX_BYTES, &text, &length, err) || !json_read(text, length, &json, err) ||
+        !json_get_format(json, "version", FORMAT, err) ||
         (root_key && !mac_holds(json, root_key, err)) || !read_fields(json, ledger, err)) {
         return err_add(err, "ledger '%s'", path);
     }

@@ -221,10 +221,9 @@ static bool check_header(const json_t *header, const struct parcel_about *about,
 {
     const json_t *quoin = NULL;
     const char *cluster = NULL;
-    int64_t format = 0;
 
     if (json_object_size(header) != 6 || !json_get_object(header, "quoin", &quoin, err) ||
-        !json_get_integer(quoin, "parcel", FORMAT, FORMAT, &format, err) ||
+        !json_get_format(quoin, "parcel", FORMAT, err) ||
         !json_get_string(quoin, "cluster", UUID_SIZE, &cluster, err) ||
         json_object_size(quoin) != 2) {
         return err_set(err, ERR_INPUT, "its header is no parcel's");

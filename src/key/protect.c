@@ -115,10 +115,9 @@ static bool read_words(const char *kind, const json_t *header, struct words *out
 {
     const json_t *quoin = NULL;
     const char *kdf = NULL;
-    int64_t format = 0;
 
     if (!json_get_object(header, "quoin", &quoin, err) ||
-        !json_get_integer(quoin, kind, 1, FORMAT, &format, err) ||
+        !json_get_format(quoin, kind, FORMAT, err) ||
         !json_get_string(quoin, "cluster", UUID_SIZE - 1, &out->cluster, err) ||
         !json_get_string(quoin, "kdf", 32, &kdf, err) ||
         !json_get_integer(quoin, "rounds", PROTECT_MIN_ROUNDS, PROTECT_MAX_ROUNDS, &out->rounds,

@@ -83,10 +83,9 @@ static bool read_payload(const json_t *payload, struct recovery *out, struct err
 {
     const json_t *quoin = NULL, *ca = NULL;
     const char *pem = NULL;
-    int64_t format = 0;
 
     if (!json_get_object(payload, "quoin", &quoin, err) ||
-        !json_get_integer(quoin, KIND, 1, FORMAT, &format, err) ||
+        !json_get_format(quoin, KIND, FORMAT, err) ||
         !take(payload, "cluster", out->cluster, UUID_SIZE, err) ||
         !json_get_integer(payload, "serial", 1, ENVELOPE_MAX_GENERATION, &out->serial, err) ||
         !take(payload, "id", out->id, RECOVERY_ID_SIZE, err) ||
@@ -205,13 +204,12 @@ static bool is_vouched_for(const struct envelope *envelope, const json_t *jws, c
     AUTO(drop_free) char *digest = NULL;
     const json_t *quoin = NULL;
     const char *said = NULL;
-    int64_t format = 0;
 
     if (!jws) {
         return err_set(err, ERR_DENIED, "nobody signed it");
     }
     if (!jws_verify(ca, jws, &payload, err) || !json_get_object(payload, "quoin", &quoin, err) ||
-        !json_get_integer(quoin, ENVELOPE_KIND, 1, FORMAT, &format, err) ||
+        !json_get_format(quoin, ENVELOPE_KIND, FORMAT, err) ||
         !json_get_string(payload, "sha256", 64, &said, err) ||
         !envelope_digest(envelope, &digest, err)) {
         return false;

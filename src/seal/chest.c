@@ -299,8 +299,15 @@ static bool clear_read(const unsigned char *bytes, size_t length, struct chest_a
     const json_t *jwe, *recovery;
 
     if (length < HEAD_SIZE || length > CHEST_MAX_OBJECT ||
-        memcmp(bytes, magic, sizeof(magic)) != 0 || bigend_get32(bytes + 8) != VERSION) {
+        memcmp(bytes, magic, sizeof(magic)) != 0 || bigend_get32(bytes + 8) < VERSION) {
         return err_set(err, ERR_INPUT, "this is no sealed home of a VM");
+    }
+    if (bigend_get32(bytes + 8) > VERSION) {
+        err_set(err, ERR_CLASH,
+                "the sealed home of a VM was written by a newer quoin: its format is %u, and %u is "
+                "known here",
+                bigend_get32(bytes + 8), VERSION);
+        return err_mend(err, "nothing of it was changed; use that newer version again");
     }
     size_t size = bigend_get32(bytes + 12);
 

@@ -8,6 +8,8 @@
 #include "base/text.h"
 
 /* The binary part, struct luks2_hdr_disk: offsets and sizes in bytes, numbers big endian. */
+/* Of our token; said from the second on. */
+#define FORMAT       1
 #define AT_VERSION   6u
 #define AT_SIZE      8u
 #define AT_SEQUENCE  16u
@@ -228,7 +230,7 @@ static bool token_is_right(const json_t *token, struct err *err)
     const json_t *jwe, *keyslots;
     int64_t generation;
 
-    if (!json_get_object(token, "jwe", &jwe, err) ||
+    if (!json_format_known(token, FORMAT, err) || !json_get_object(token, "jwe", &jwe, err) ||
         !json_get_array(token, "keyslots", 1, &keyslots, err) ||
         !json_get_integer(token, "generation", 1, (int64_t)1 << 53, &generation, err) ||
         !json_get_string(token, "check", 16, &check, err) ||

@@ -137,12 +137,33 @@ static void a_damaged_file_is_no_fresh_host(void **state)
     assert_null(host.folder);
 }
 
+static void what_a_newer_quoin_wrote_is_refused_and_left_alone(void **state)
+{
+    static const char newer[] = "{\"format\":2,\"cluster_id\":\"of another shape\"}";
+    AUTO(drop_free) char *path = text_make("%s/cluster.json", world.folder);
+    AUTO(host_clear) struct host host = {0};
+    AUTO(drop_free) char *text = NULL;
+    struct err err = {0};
+
+    (void)state;
+    assert_true(file_write(path, newer, strlen(newer), 0600, &err));
+    assert_false(host_load(world.folder, &host, &err));
+    assert_int_equal(err.kind, ERR_CLASH);
+    assert_non_null(strstr(err.what, "newer quoin"));
+    assert_true(file_read(path, 4096, &text, NULL, &err));
+    assert_string_equal(text, newer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IT(a_fresh_host_is_part_of_nothing),     IT(what_is_saved_is_loaded),
-        IT(a_host_that_left_is_part_of_nothing), IT(a_host_joins_one_cluster_by_one_name),
-        IT(an_id_that_is_no_uuid_is_refused),    IT(a_damaged_file_is_no_fresh_host),
+        IT(a_fresh_host_is_part_of_nothing),
+        IT(what_is_saved_is_loaded),
+        IT(a_host_that_left_is_part_of_nothing),
+        IT(a_host_joins_one_cluster_by_one_name),
+        IT(an_id_that_is_no_uuid_is_refused),
+        IT(a_damaged_file_is_no_fresh_host),
+        IT(what_a_newer_quoin_wrote_is_refused_and_left_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -561,6 +561,7 @@ static void a_record_names_hosts_by_addresses_and_not_too_many(void **state)
         RECORD("null", "[" AT("h2", "10.0.0.0/8") "]"),
         RECORD("null", "{}"),
     };
+    AUTO(drop_json) json_t *newer = json_pack("{s:i}", "format", 2);
     AUTO(drop_json) json_t *record = lease_record_taken(NULL, "h1", "fd00::1");
     json_t *fence = json_object_get(record, "fence");
     struct err err = {0};
@@ -573,6 +574,8 @@ static void a_record_names_hosts_by_addresses_and_not_too_many(void **state)
         assert_false(lease_record_check(bad, &err));
         assert_int_equal(err.kind, ERR_INPUT);
     }
+    assert_false(lease_record_check(newer, &err));
+    assert_int_equal(err.kind, ERR_CLASH);
     for (unsigned i = 0; i < LEASE_MAX_FENCE; i++) {
         assert_true(lease_record_check(record, &err));
         json_array_append_new(fence, json_pack("{s:s, s:s}", "host", "h2", "address", "10.0.0.1"));

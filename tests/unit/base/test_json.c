@@ -165,6 +165,27 @@ static void a_wrong_or_missing_field_is_named(void **state)
     assert_string_equal(json_string_or(object, "x", "other"), "other");
 }
 
+static void a_format_above_the_newest_is_a_newer_quoins(void **state)
+{
+    AUTO(drop_json) json_t *object = json_pack("{s:i, s:i, s:s}", "format", 3, "old", 0, "x", "3");
+    AUTO(drop_json) json_t *silent = json_object();
+    struct err err = {0};
+
+    (void)state;
+    assert_true(json_get_format(object, "format", 3, &err));
+    assert_true(json_format_known(object, 3, &err));
+    assert_true(json_format_known(silent, 1, &err));
+    assert_false(json_format_known(object, 2, &err));
+    assert_int_equal(err.kind, ERR_CLASH);
+    assert_non_null(strstr(err.what, "newer quoin"));
+    assert_non_null(strstr(err.remedy, "nothing of it was changed"));
+    assert_false(json_get_format(object, "old", 3, &err));
+    assert_int_equal(err.kind, ERR_INPUT);
+    assert_false(json_get_format(object, "x", 3, &err));
+    assert_false(json_get_format(silent, "format", 3, &err));
+    assert_int_equal(err.kind, ERR_INPUT);
+}
+
 static void an_error_survives_its_way_through_json(void **state)
 {
     struct err err = {0}, back = {0};
@@ -236,6 +257,7 @@ int main(void)
         cmocka_unit_test(the_canonical_form_does_not_depend_on_the_order),
         cmocka_unit_test(a_field_is_given_only_as_what_it_is),
         cmocka_unit_test(a_wrong_or_missing_field_is_named),
+        cmocka_unit_test(a_format_above_the_newest_is_a_newer_quoins),
         cmocka_unit_test(an_error_survives_its_way_through_json),
         cmocka_unit_test(an_error_with_bytes_that_are_no_text_keeps_its_kind),
         cmocka_unit_test(a_failure_of_no_kind_is_still_a_failure),

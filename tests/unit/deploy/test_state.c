@@ -207,6 +207,24 @@ static void a_damaged_state_is_refused(void **state)
     assert_null(opened);
 }
 
+static void what_a_newer_quoin_knows_of_a_cluster_is_left_alone(void **state)
+{
+    static const char newer[] = "{\"format\":2,\"cluster_id\":1}";
+    AUTO(drop_free) char *path = scratch_path("edge-01/cluster.json");
+    AUTO(drop_free) char *text = NULL;
+    struct state *opened = NULL;
+    struct err err = {0};
+
+    (void)state;
+    state_free(open_state("edge-01"));
+    assert_true(file_write(path, newer, strlen(newer), 0600, &err));
+    assert_false(state_open(scratch_folder, "edge-01", true, &opened, &err));
+    assert_int_equal(err.kind, ERR_CLASH);
+    assert_non_null(strstr(err.what, "newer quoin"));
+    assert_true(file_read(path, 4096, &text, NULL, &err));
+    assert_string_equal(text, newer);
+}
+
 static void nobody_else_may_look(void **state)
 {
     AUTO(drop_free) char *folder = scratch_path("edge-01");
@@ -247,6 +265,7 @@ int main(void)
         IT(the_ca_is_kept_and_absent_before),
         IT(a_forgotten_cluster_is_not_found_and_its_journal_stays),
         IT(a_damaged_state_is_refused),
+        IT(what_a_newer_quoin_knows_of_a_cluster_is_left_alone),
         IT(nobody_else_may_look),
         IT(the_folder_is_the_wanted_one_or_the_users),
     };

@@ -222,7 +222,7 @@ static void records_of_another_shape_are_refused(void **state)
         "",
         "{}",
         "[1]",
-        "{\"version\":2,\"by\":\"file\",\"purpose\":\"native-root\"}",
+        "{\"version\":0,\"by\":\"file\",\"purpose\":\"native-root\"}",
         "{\"version\":1,\"by\":\"cloud\",\"purpose\":\"native-root\"}",
         "{\"version\":1,\"by\":\"tpm\",\"purpose\":\"native-root\"}",
         "{\"version\":1,\"by\":\"tpm\",\"purpose\":\"native-root\",\"parent\":{\"handle\":-1,"
@@ -243,6 +243,24 @@ static void records_of_another_shape_are_refused(void **state)
         assert_int_equal(err.kind, ERR_INPUT);
         assert_null(out);
     }
+}
+
+static void a_record_of_a_newer_quoin_is_a_clash(void **state)
+{
+    static const char newer[] = "{\"version\":2,\"by\":\"cloud\"}";
+    const char *path = in_folder("root.json");
+    AUTO(drop_free) char *text = NULL;
+    struct secret *out = NULL;
+    struct err err = {0};
+
+    (void)state;
+    assert_true(file_write(path, newer, strlen(newer), 0600, &err));
+    assert_false(hostseal_open(&to_file, path, "native-root", &out, &err));
+    assert_int_equal(err.kind, ERR_CLASH);
+    assert_non_null(strstr(err.what, "newer quoin"));
+    assert_null(out);
+    assert_true(file_read(path, 4096, &text, NULL, &err));
+    assert_string_equal(text, newer);
 }
 
 static void a_secret_that_others_may_read_is_denied(void **state)
@@ -349,6 +367,7 @@ int main(void)
         PLAIN(a_record_of_another_purpose_is_a_clash),
         PLAIN(a_tpm_that_is_named_but_silent_is_away),
         PLAIN(records_of_another_shape_are_refused),
+        PLAIN(a_record_of_a_newer_quoin_is_a_clash),
         PLAIN(a_secret_that_others_may_read_is_denied),
         PLAIN(removing_it_wipes_it_and_twice_is_fine),
         PLAIN(the_three_modes_have_names),

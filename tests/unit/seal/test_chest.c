@@ -177,6 +177,37 @@ static void what_is_said_in_clear_is_read_without_a_key(void **state)
     assert_int_equal(length - clear, AEAD_EXTRA + 4 + 2 * 5 + 9 + 9000);
 }
 
+/* T12 c, e: no lower one is taken for it, and a newer one is left to who wrote it. */
+static void a_home_of_another_format_is_refused(void **state)
+{
+    static const struct {
+        uint32_t format;
+        enum err_kind kind;
+        const char *said;
+    } cases[] = {{0, ERR_INPUT, "no sealed home"},
+                 {2, ERR_CLASH, "newer quoin"},
+                 {UINT32_MAX, ERR_CLASH, "newer quoin"}};
+    AUTO(drop_free) unsigned char *bytes = NULL;
+    size_t length = 0;
+
+    (void)state;
+    sealed(&bytes, &length);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        uint32_t format = htobe32(cases[i].format);
+        struct chest_about said = {0};
+        struct chest *opened = NULL;
+        struct err err = {0};
+
+        memcpy(bytes + 8, &format, sizeof(format));
+        assert_false(chest_look(bytes, length, &said, NULL, &err));
+        assert_int_equal(err.kind, cases[i].kind);
+        assert_non_null(strstr(err.what, cases[i].said));
+        assert_false(chest_open(bytes, length, VM, 5, vm_key, &opened, &err));
+        assert_null(said.envelope);
+        assert_null(opened);
+    }
+}
+
 static void the_recovery_envelope_is_said_in_clear_and_cannot_be_taken_away(void **state)
 {
     static char recovery[] = "{\"protected\":\"for the recovery key\"}";
@@ -376,6 +407,7 @@ int main(void)
         cmocka_unit_test(names_that_are_paths_or_odd_are_refused),
         cmocka_unit_test(too_many_or_too_much_is_refused),
         cmocka_unit_test(what_is_said_in_clear_is_read_without_a_key),
+        cmocka_unit_test(a_home_of_another_format_is_refused),
         cmocka_unit_test(the_recovery_envelope_is_said_in_clear_and_cannot_be_taken_away),
         cmocka_unit_test(another_key_opens_nothing),
         cmocka_unit_test(an_older_home_or_anothers_is_refused),

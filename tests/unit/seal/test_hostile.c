@@ -123,6 +123,11 @@ static const struct hostile {
     {"tokens.0.check", "\"xyzxyzxyzxyzxyzx\"", "token"},
     {"tokens.0.jwe", "\"text\"", "token"},
     {"tokens.0.more", "1", "token"},
+    /* T12 c: of a format below the first one, and of one that is known no more */
+    {"tokens.0.format", "0", "token"},
+    {"tokens.0.format", "-1", "token"},
+    {"tokens.0.format", "1", "token"},
+    {"tokens.0.format", "2", "newer quoin"},
     {"tokens.0.recovery", "\"text\"", "token"},
     {"tokens.0.recovery", "null", "token"},
     {"tokens.1", "{\"type\":\"luks2-keyring\",\"keyslots\":[\"0\"],\"key_description\":\"x\"}",
