@@ -313,7 +313,22 @@ static bool unwrap_text(struct vm *vm, struct secret **out, struct err *err)
     return unwrap(vm, envelope, out, err) || cached_get(vm, envelope, out, err);
 }
 
-/* `recovery_key` NULL: by the provider. */
+/* `recovery_key` NULL: by the provider, unless its answer to the same envelope is still here. */
+static bool key_of(struct vm *vm, const struct chest_about *about,
+                   const struct secret *recovery_key, struct secret **out, struct err *err)
+{
+    bool same = vm->key && vm->envelope && strcmp(vm->envelope, about->envelope) == 0;
+
+    /* That it is sealed can be told also while the provider is away. */
+    free(vm->envelope);
+    free(vm->recovery);
+    vm->envelope = text_copy(about->envelope);
+    vm->recovery = text_copy(about->recovery);
+    return recovery_key ? unwrap_recovery(vm, recovery_key, out, err)
+           : same       ? secret_copy(vm->key, out, err)
+                        : unwrap_text(vm, out, err);
+}
+
 static bool open_bytes(struct vm *vm, const unsigned char *bytes, size_t length,
                        const struct secret *recovery_key, struct err *err)
 {
@@ -325,17 +340,11 @@ static bool open_bytes(struct vm *vm, const unsigned char *bytes, size_t length,
     if (!chest_look(bytes, length, &about, NULL, err)) {
         return false;
     }
-    /* That it is sealed can be told also while the provider is away. */
-    free(vm->envelope);
-    free(vm->recovery);
-    vm->envelope = text_copy(about.envelope);
-    vm->recovery = text_copy(about.recovery);
-    if (!seen_read(vm, &seen, err) ||
-        !(recovery_key ? unwrap_recovery(vm, recovery_key, &key, err)
-                       : unwrap_text(vm, &key, err)) ||
+    if (!key_of(vm, &about, recovery_key, &key, err) || !seen_read(vm, &seen, err) ||
         !chest_open(bytes, length, vm->uuid, seen, key, &home, err) || !unpack(vm, home, err)) {
         return false;
     }
+    secret_free(vm->key);
     vm->key = TAKE(key);
     vm->generation = about.generation;
     note_seen(vm);

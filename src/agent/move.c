@@ -384,7 +384,14 @@ static bool send_vm(struct vm *vm, const struct sending *sending, struct making 
     if (!sent) {
         return go_on(vm, err);
     }
-    /* Looked at, not believed: before the other host's turn nothing of it is here. */
+    /* Looked at, not believed: before the other host's turn nothing of it is here. Killed after any
+     * of these it has one writer (tests/model/lease.pml, MOVE; GIVE_EARLY is the other order): not
+     * gone yet       the lease is this host's, so it goes on here; what came there never runs gone,
+     * not noted    it is this host's still, and is started here anew; what came is destroyed noted,
+     * not given   the agent that comes gives it, unless somebody took it over: then he did it over
+     * a newer record, which giving does not overwrite given, not let go  the other host waits for
+     * the lock, which nobody renews, to run out let go             what this agent knew of it, and
+     * its files, are of no use to anybody */
     if (!agent->hypervisor->destroy(hv, vm->uuid, err)) {
         return false;
     }
@@ -438,7 +445,8 @@ static bool is_given(struct vm *vm, bool *out, struct err *err)
 }
 
 /* Given: the lease is taken, the VM goes on, its files are watched. Its home was stored last by who
- * gave it, whose lock may still be there: `*out_here` false then. */
+ * gave it, so it is read anew; its key is the one that vm.expect got from the provider, which may
+ * be away by now. The lock of who gave it may still be there: `*out_here` false then. */
 static bool go_on_here(struct vm *vm, bool *out_here, struct err *err)
 {
     struct agent *agent = vm->agent;
@@ -448,8 +456,8 @@ static bool go_on_here(struct vm *vm, bool *out_here, struct err *err)
     bool started = false;
 
     *out_here = false;
-    if (!lease_holds(agent, vm->uuid)) {
-        vm_forget(vm);
+    if (!lease_holds(agent, vm->uuid) && !vm_open_again(vm, err)) {
+        return false;
     }
     if (!vm_start(vm, &started, &failed)) {
         if (failed.kind == ERR_CLASH && !lease_holds(agent, vm->uuid)) {

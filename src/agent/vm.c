@@ -167,6 +167,19 @@ bool vm_open(struct vm *vm, struct err *err)
     return opened;
 }
 
+bool vm_open_again(struct vm *vm, struct err *err)
+{
+    files_watch_stop(TAKE(vm->watch));
+    pthread_mutex_lock(&vm->lock);
+    vm->unsaved = false;
+    bool opened = home_load(vm, err);
+    pthread_mutex_unlock(&vm->lock);
+    if (!opened) {
+        vm_forget(vm);
+    }
+    return opened;
+}
+
 /* What a deploy says of a VM; where it runs, and how far its disks are, is not the deploy's. */
 static bool same_wish(const json_t *have, const json_t *want)
 {

@@ -58,6 +58,9 @@ bool vm_make(struct agent *agent, const char *uuid, const json_t *config, bool *
              struct vm **out, struct err *err);
 /* Its key from the provider, its configuration from the home. Twice is nothing. */
 bool vm_open(struct vm *vm, struct err *err);
+/* As it lies on the datastore now, whatever was known of it; the provider is asked again only where
+ * it lies under another envelope than the one that is open. It is forgotten when that fails. */
+bool vm_open_again(struct vm *vm, struct err *err);
 /* Its secrets are forgotten; what it is remains known. */
 void vm_close(struct vm *vm);
 /* All of it is: the host lost the VM to another, or may have. It is read anew when it is needed;

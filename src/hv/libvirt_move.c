@@ -93,7 +93,8 @@ static bool pass_give(const struct hv_pass *pass, const char *side, struct err *
         err_set(err, ERR_SYSTEM, "%s is not in memory: a key would come to lie on a disk",
                 PASS_FOLDER);
         return err_mend(
-            err, "move the certificates in it elsewhere, then: systemctl start etc-pki-qemu.mount");
+            err, "move the certificates in it elsewhere, then: systemctl start etc-pki-qemu.mount; "
+                 "systemctl restart quoind");
     }
     if (file_exists(OTHER_FOLDER)) {
         err_set(err, ERR_CLASH, "%s is there: libvirt would move under what lies in it",

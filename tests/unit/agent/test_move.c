@@ -254,6 +254,27 @@ static void what_was_given_waits_for_the_lock_of_who_gave_it(void **state)
     assert_int_equal(fake_hv.pulls, 0);
 }
 
+/* It stands still meanwhile: nobody is to be asked for what is known. */
+static void what_was_expected_goes_on_while_the_key_provider_is_away(void **state)
+{
+    AUTO(drop_outcome) struct outcome outcome = {.made = false};
+
+    (void)state;
+    make_others();
+    fake_hv.state = HV_ABSENT;
+    outcome = step_try("vm.expect", expect_params());
+    assert_true(outcome.made);
+    fake_hv.state = HV_PAUSED;
+    other_gives();
+    fake_key_away = true;
+    drop_outcome(&outcome);
+    outcome = receive_try();
+    fake_key_away = false;
+    assert_true(outcome.made && outcome.changed);
+    assert_int_equal(fake_hv.state, HV_RUNNING);
+    assert_true(holds());
+}
+
 static void the_keeper_has_it_go_on_as_well(void **state)
 {
     (void)state;
@@ -525,6 +546,7 @@ int main(void)
         IT(an_agent_after_one_that_gave_keeps_no_lock),
         IT(what_was_given_goes_on_here),
         IT(what_was_given_waits_for_the_lock_of_who_gave_it),
+        IT(what_was_expected_goes_on_while_the_key_provider_is_away),
         IT(the_keeper_has_it_go_on_as_well),
         IT(what_was_not_given_is_destroyed_before_a_takeover),
         IT(what_was_not_given_goes_by_the_keeper),
