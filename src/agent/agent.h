@@ -21,6 +21,9 @@
 #define AGENT_PORT   7443u
 #define AGENT_SOCKET "/run/quoin/quoind.sock"
 
+/* Of a rotation that the manager asks for (agent/rotate.h). */
+#define AGENT_ROTATE_PHASES 7u
+
 struct leases;
 struct move;
 struct vm;
@@ -52,9 +55,11 @@ struct agent {
     struct move *move;      /* a VM on its way from or to this host, or NULL; under `work` */
     struct server *network; /* the mutual TLS door, once enrolled */
     char *waiting;          /* what the keeper waits for, or NULL; under `state` */
-    int64_t rotate_next;    /* clock_ms: before it the manager may ask no rotation; under `state` */
-    int wake;               /* an eventfd: the keeper looks at once */
-    bool leaving;           /* the program ends */
+    /* clock_ms: before it the manager may not ask for that phase of a rotation again, nor for a new
+     * rotation; under `state` */
+    int64_t rotate_next[AGENT_ROTATE_PHASES], rotate_new;
+    int wake;     /* an eventfd: the keeper looks at once */
+    bool leaving; /* the program ends */
 };
 
 bool agent_open(const char *folder, struct agent *out, struct err *err);

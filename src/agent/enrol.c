@@ -26,6 +26,11 @@ bool enrol_ca(const struct agent *agent, char **out_pem, struct err *err)
     return read_pem(agent, "ca.pem", out_pem, err);
 }
 
+bool enrol_certificate(const struct agent *agent, char **out_pem, struct err *err)
+{
+    return read_pem(agent, "tls.pem", out_pem, err);
+}
+
 /* This host's own private key, made when there is none, sealed to the host. */
 static bool own_key(struct agent *agent, struct secret **out, bool *out_made, struct err *err)
 {

@@ -15,6 +15,8 @@
 
 /* The CA's certificate; ERR_ABSENT before ca.make. The caller frees. */
 bool enrol_ca(const struct agent *agent, char **out_pem, struct err *err);
+/* This host's own; ERR_ABSENT before agent.enrol. The caller frees. */
+bool enrol_certificate(const struct agent *agent, char **out_pem, struct err *err);
 /* This host's private key. ERR_ABSENT before agent.request or agent.enrol. */
 bool enrol_key(const struct agent *agent, struct secret **out, struct err *err);
 /* A fresh key, and a certificate of the cluster's CA for it, for a manager; under `work`. */

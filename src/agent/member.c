@@ -86,6 +86,58 @@ bool member_check(struct agent *agent, const char *host, const char *address, st
            ask(agent, &conf, host, address, err);
 }
 
+static void add_names(json_t *names, const json_t *list, const char *key)
+{
+    const json_t *one;
+    size_t i, k;
+
+    json_array_foreach(list, i, one)
+    {
+        const char *name = json_string_or(one, key, "");
+
+        for (k = 0; k < json_array_size(names); k++) {
+            if (strcmp(json_string_value(json_array_get(names, k)), name) == 0) {
+                break;
+            }
+        }
+        if (name[0] && k == json_array_size(names)) {
+            json_array_append_new(names, json_string(name));
+        }
+    }
+}
+
+bool member_names(struct agent *agent, json_t **out, struct err *err)
+{
+    struct store_monitor monitors[STORE_MAX_MONITORS];
+    struct store_health health = {.state = STORE_AWAY};
+
+    pthread_mutex_lock(&agent->state);
+    AUTO(host_clear) struct host host = host_copy(&agent->host);
+    pthread_mutex_unlock(&agent->state);
+    const struct store_conf conf = host_store_conf(&host, monitors);
+    const struct store_backend *backend = NULL;
+
+    if (!host.store_type) {
+        return err_set(err, ERR_ABSENT, "this host has no datastore yet");
+    }
+    if (!store_backend_find(host.store_type, &backend, err) ||
+        !backend->look(&conf, &health, err)) {
+        return false;
+    }
+    bool away = health.state == STORE_AWAY;
+    AUTO(drop_json) json_t *names = json_pack("[s]", host.name);
+
+    add_names(names, health.hosts, "name");
+    add_names(names, health.members, "host");
+    store_health_clear(&health);
+    if (away) {
+        err_set(err, ERR_AWAY, "the datastore does not answer");
+        return err_mend(err, "bring it back, then ask again");
+    }
+    *out = TAKE(names);
+    return true;
+}
+
 bool member_set(struct agent *agent, bool member, struct err *err)
 {
     if (agent->host.member == member) {

@@ -19,6 +19,10 @@
  * started. ERR_AWAY: the datastore does not say. */
 bool member_check(struct agent *agent, const char *host, const char *address, struct err *err);
 
+/* Every host that has a disk or a monitor in the datastore, this one too, by its maps: an array of
+ * names, each once; a new reference. ERR_ABSENT: there is no datastore. ERR_AWAY. */
+bool member_names(struct agent *agent, json_t **out, struct err *err);
+
 /* This host is one of the datastore's, or is none any more: kept on its disk, told in its status.
  */
 bool member_set(struct agent *agent, bool member, struct err *err);

@@ -4,164 +4,361 @@
 #include <string.h>
 #include <time.h>
 
-/* A part of the whole: its 0 … 100 become from … to. */
-struct part {
-    const struct progress *whole;
-    unsigned from, to;
-};
+#include "agent/enrol.h"
+#include "agent/member.h"
+#include "agent/rekey.h"
+#include "agent/share.h"
+#include "agent/word.h"
 
-static void tell_part(void *context, unsigned percent, const char *what)
+/* A step of this host itself, whose params are taken. */
+static bool step(struct agent *agent, bool (*make)(struct agent *, struct making *, struct err *),
+                 json_t *params, struct making *whole, json_t **out_result, struct err *err)
 {
-    const struct part *part = context;
+    struct making making = {.params = params, .progress = whole->progress};
+    bool made = make(agent, &making, err);
 
-    progress_tell(part->whole, part->from + (part->to - part->from) * percent / 100, what);
-}
-
-/* A step of this host itself. `params` is taken; `*out_result` may be NULL afterwards. */
-static bool step(struct agent *agent, const char *kind, json_t *params, struct part part,
-                 struct making *whole, json_t **out_result, struct err *err)
-{
-    const struct progress progress = {tell_part, &part};
-    struct making making = {.progress = &progress};
-
-    pthread_mutex_lock(&agent->state);
-    AUTO(drop_json)
-    json_t *order = json_pack("{s:s, s:{s:s?, s:s?, s:s?}, s:{s:s?, s:s?}, s:o}", "kind", kind,
-                              "cluster", "id", agent->host.cluster_id, "name", agent->host.cluster,
-                              "datacenter", agent->host.datacenter, "host", "name",
-                              agent->host.name, "address", agent->host.address, "params", params);
-    pthread_mutex_unlock(&agent->state);
-    bool made = step_make(agent, order, &making, err);
-
+    json_decref(params);
     whole->changed = whole->changed || making.changed;
     *out_result = making.result;
     return made;
 }
 
-/* Who has a place in the datastore besides this host; the caller frees. */
-static char *other_of(const json_t *list, const char *key, const char *self)
-{
-    size_t i;
-    json_t *one;
+/* ---- how often ---- */
 
-    json_array_foreach((json_t *)(uintptr_t)list, i, one)
-    {
-        const char *name = json_string_or(one, key, "");
-
-        if (name[0] && strcmp(name, self) != 0) {
-            return text_copy(name);
-        }
-    }
-    return NULL;
-}
-
-static bool is_alone(struct agent *agent, struct err *err)
-{
-    struct store_monitor monitors[STORE_MAX_MONITORS];
-    struct store_health health = {.state = STORE_AWAY};
-
-    pthread_mutex_lock(&agent->state);
-    AUTO(host_clear) struct host host = host_copy(&agent->host);
-    pthread_mutex_unlock(&agent->state);
-    const struct store_conf conf = host_store_conf(&host, monitors);
-    const struct store_backend *backend = NULL;
-
-    if (!host.store_type || !host.provider.kek) {
-        return err_set(err, ERR_ABSENT, "this host has no KEK, or no datastore, yet");
-    }
-    if (!store_backend_find(host.store_type, &backend, err) ||
-        !backend->look(&conf, &health, err)) {
-        return false;
-    }
-    AUTO(drop_free) char *other = other_of(health.members, "host", host.name);
-
-    other = other ? other : other_of(health.hosts, "name", host.name);
-    bool away = health.state == STORE_AWAY;
-
-    store_health_clear(&health);
-    if (away) {
-        err_set(err, ERR_AWAY, "the datastore does not answer");
-        return err_mend(err, "bring it back, then ask again");
-    }
-    if (other) {
-        err_set(err, ERR_INPUT, "host '%s' is in this cluster as well: it needs the new KEK",
-                other);
-        return err_mend(err, "rotate from where the cluster was deployed: quoin key rotate");
-    }
-    return true;
-}
-
-/* Seconds since the KEK that wraps became known here; a rotation that is not finished may go on at
- * once. With the state lock. */
+/* Seconds since the KEK that wraps became known here. With the state lock. */
 static int64_t age_of_kek(const struct agent *agent)
 {
     struct tm tm = {0};
     const char *made = agent->host.provider.made;
 
-    if (!made || agent->host.old.kek || !strptime(made, "%Y-%m-%dT%H:%M:%SZ", &tm)) {
-        return ROTATE_SECONDS;
-    }
-    return (int64_t)(time(NULL) - timegm(&tm));
+    return made && strptime(made, "%Y-%m-%dT%H:%M:%SZ", &tm) ? (int64_t)(time(NULL) - timegm(&tm))
+                                                             : ROTATE_SECONDS;
 }
 
-static bool take_turn(struct agent *agent, struct err *err)
+/* By two clocks: one that nobody sets, and one that goes on while the agent does not run. */
+static bool new_is_due(struct agent *agent, struct err *err)
 {
     pthread_mutex_lock(&agent->state);
-    int64_t now = clock_ms(), age = age_of_kek(agent);
-    bool soon = now < agent->rotate_next || (age >= 0 && age < ROTATE_SECONDS);
+    int64_t age = age_of_kek(agent);
+    bool soon = clock_ms() < agent->rotate_new || (age >= 0 && age < ROTATE_SECONDS);
 
-    if (!soon) {
-        agent->rotate_next = now + ROTATE_RETRY_SECONDS * 1000;
-    }
     pthread_mutex_unlock(&agent->state);
     if (soon) {
         err_set(err, ERR_DENIED,
-                "the manager may have the keys rotated once an hour, and they were "
-                "rotated, or it asked, a short while ago");
+                "the manager may have the keys rotated once an hour, and they were rotated a short "
+                "while ago");
         return err_mend(err, "wait, or rotate from where the cluster was deployed: quoin key "
                              "rotate");
     }
     return true;
 }
 
-static void keep_turn(struct agent *agent)
+static void new_was_made(struct agent *agent)
 {
     pthread_mutex_lock(&agent->state);
-    agent->rotate_next = clock_ms() + (int64_t)ROTATE_SECONDS * 1000;
+    agent->rotate_new = clock_ms() + (int64_t)ROTATE_SECONDS * 1000;
     pthread_mutex_unlock(&agent->state);
 }
 
-static bool rotate(struct agent *agent, struct making *making, struct err *err)
+static bool take_turn(struct agent *agent, size_t phase, struct err *err)
 {
-    AUTO(drop_json) json_t *made = NULL, *wrapped = NULL, *retired = NULL;
+    pthread_mutex_lock(&agent->state);
+    int64_t now = clock_ms();
+    bool soon = now < agent->rotate_next[phase];
 
-    if (!step(agent, "key.make", json_object(), (struct part){making->progress, 0, 30}, making,
-              &made, err) ||
-        !step(agent, "key.rewrap", json_object(), (struct part){making->progress, 30, 70}, making,
-              &wrapped, err)) {
-        return false;
+    if (!soon) {
+        agent->rotate_next[phase] = now + ROTATE_RETRY_SECONDS * 1000;
     }
-    const char *old = json_string_or(made, "old", NULL);
-
-    if (old && !step(agent, "key.retire", json_pack("{s:s}", "kek", old),
-                     (struct part){making->progress, 70, 100}, making, &retired, err)) {
-        return false;
+    pthread_mutex_unlock(&agent->state);
+    if (soon) {
+        err_set(err, ERR_DENIED, "the manager asked for a rotation less than a minute ago");
+        return err_mend(err, "wait a minute, then ask again: what is done already is found done");
     }
-    making->result =
-        json_pack("{s:s?, s:s?}", "kek", json_string_or(made, "kek", NULL), "retired", old);
     return true;
 }
 
-bool rotate_keys(struct agent *agent, enum role role, struct making *making, struct err *err)
-{
-    bool local = role == ROLE_LOCAL;
+/* ---- the phases ---- */
 
-    if (!is_alone(agent, err) || (!local && !take_turn(agent, err)) ||
-        !rotate(agent, making, err)) {
-        return err_add(err, "rotate the keys");
+static bool look(struct agent *agent, struct making *making, struct err *err)
+{
+    const struct host *host = &agent->host;
+    AUTO(drop_json) json_t *names = NULL, *word = NULL;
+    AUTO(drop_free) char *certificate = NULL;
+
+    if (!member_names(agent, &names, err) || !enrol_certificate(agent, &certificate, err) ||
+        !(rekey_is_open(agent) ||
+          word_give(agent, WORD_ASK, host->provider.kek, host->name, certificate, &word, err))) {
+        return false;
     }
-    if (!local) {
-        keep_turn(agent);
+    making->result =
+        json_pack("{s:s, s:s, s:s, s:s, s:s?, s:b, s:O, s:s, s:O?}", "host", host->name, "provider",
+                  host->provider.name, "type", host->provider.type, "kek", host->provider.kek,
+                  "old", host->old.kek, "begun", host->next_label != NULL, "members", names,
+                  "certificate", certificate, "word", word);
+    return true;
+}
+
+/* {"kek","old","word"}: this host wraps by the new KEK. */
+static bool tell_has(struct agent *agent, struct making *making, struct err *err)
+{
+    const struct host *host = &agent->host;
+    AUTO(drop_json) json_t *word = NULL;
+
+    if (!word_give(agent, WORD_HAS, host->provider.kek, host->name, host->provider.kek, &word,
+                   err)) {
+        return false;
+    }
+    making->result = json_pack("{s:s, s:s?, s:O}", "kek", host->provider.kek, "old", host->old.kek,
+                               "word", word);
+    return true;
+}
+
+static bool make(struct agent *agent, struct making *making, struct err *err)
+{
+    AUTO(drop_json) json_t *keks = NULL;
+    bool open = rekey_is_open(agent);
+
+    if ((!open && !new_is_due(agent, err)) ||
+        !step(agent, step_key_make, json_object(), making, &keks, err)) {
+        return false;
+    }
+    if (!open) {
+        new_was_made(agent);
+    }
+    return tell_has(agent, making, err);
+}
+
+/* What WORD_NEXT says: the KEK, and the whole parcel that brings it. */
+static char *next_of(const char *kek, const json_t *parcel)
+{
+    AUTO(drop_free) char *text = json_write_canonical(parcel);
+
+    return text_make("%s %s", kek, text);
+}
+
+static bool share(struct agent *agent, struct making *making, struct err *err)
+{
+    const struct host *host = &agent->host;
+    AUTO(drop_json) json_t *parcel = NULL, *word = NULL;
+    const char *certificate;
+    struct peer to;
+
+    if (!json_get_string(making->params, "certificate", CERTIFICATE_MAX, &certificate, err)) {
+        return false;
+    }
+    if (!rekey_is_open(agent)) {
+        return err_set(err, ERR_CLASH, "host '%s' has no new KEK to share", host->name);
+    }
+    if (!share_keys(agent, certificate, &to, &parcel, err) ||
+        !word_check(agent, WORD_ASK, host->old.kek, to.name, certificate,
+                    json_object_get(making->params, "word"), err)) {
+        return false;
+    }
+    parcel = parcel ? parcel : json_null();
+    AUTO(drop_free) char *next = next_of(host->provider.kek, parcel);
+
+    if (!word_give(agent, WORD_NEXT, host->old.kek, to.name, next, &word, err)) {
+        return false;
+    }
+    making->result =
+        json_pack("{s:s, s:O, s:O}", "kek", host->provider.kek, "parcel", parcel, "word", word);
+    return true;
+}
+
+/* What another host made, as it says itself. */
+static bool is_next(struct agent *agent, const struct making *making, const char *kek,
+                    struct err *err)
+{
+    const struct host *host = &agent->host;
+    const json_t *parcel = json_object_get(making->params, "parcel");
+    AUTO(drop_free) char *next = next_of(kek, parcel);
+
+    if (strcmp(host->provider.type, "native") == 0 && json_is_null(parcel)) {
+        return err_set(err, ERR_INPUT, "no parcel came from the host that made the KEK");
+    }
+    return word_check(agent, WORD_NEXT, host->provider.kek, host->name, next,
+                      json_object_get(making->params, "word"), err);
+}
+
+static bool take(struct agent *agent, struct making *making, struct err *err)
+{
+    const struct host *host = &agent->host;
+    json_t *parcel = json_object_get(making->params, "parcel"), *params;
+    AUTO(drop_json) json_t *keks = NULL;
+    const char *kek;
+
+    if (!json_get_string(making->params, "kek", ENVELOPE_MAX_KEK_ID, &kek, err)) {
+        return false;
+    }
+    bool has = strcmp(kek, host->provider.kek) == 0;
+
+    if (!has && rekey_is_open(agent)) {
+        return err_set(err, ERR_CLASH, "the new KEK here is %s already, not %s", host->provider.kek,
+                       kek);
+    }
+    if (!has && !is_next(agent, making, kek, err)) {
+        return false;
+    }
+    params = json_pack("{s:s}", "kek", kek);
+    if (!has && !json_is_null(parcel)) {
+        json_object_set(params, "parcel", parcel);
+    }
+    if (!step(agent, step_key_take, params, making, &keks, err)) {
+        return false;
+    }
+    if (!has) {
+        new_was_made(agent);
+    }
+    return tell_has(agent, making, err);
+}
+
+static bool rewrap(struct agent *agent, struct making *making, struct err *err)
+{
+    AUTO(drop_json) json_t *done = NULL;
+    const char *kek = agent->host.provider.kek;
+
+    if (!word_of_all(agent, WORD_HAS, kek, json_object_get(making->params, "words"), err) ||
+        !step(agent, step_key_rewrap, json_object(), making, &done, err)) {
+        return false;
+    }
+    making->result = json_pack("{s:s, s:b}", "kek", kek, "changed", making->changed);
+    return true;
+}
+
+/* The first envelope that is not under the new KEK, by name. */
+static bool refuse_left(const json_t *look, struct err *err)
+{
+    const json_t *vm;
+    size_t i;
+
+    json_array_foreach(json_object_get(look, "vms"), i, vm)
+    {
+        if (strcmp(json_string_or(vm, "state", ""), "current") != 0) {
+            err_set(err, ERR_AWAY, "VM '%s' of host '%s' is not under the new KEK yet%s%s",
+                    json_string_or(vm, "name", "?"), json_string_or(vm, "host", "?"),
+                    json_object_get(vm, "why") ? ": " : "", json_string_or(vm, "why", ""));
+            return err_mend(err, "both KEKs open it; ask for the rotation again");
+        }
+    }
+    err_set(err, ERR_CLASH, "there are envelopes that are not under the new KEK");
+    return err_mend(err, "both KEKs are kept; quoin key list says which it is");
+}
+
+static bool verify(struct agent *agent, struct making *making, struct err *err)
+{
+    const struct host *host = &agent->host;
+    AUTO(drop_json) json_t *seen = NULL, *word = NULL;
+
+    if (!step(agent, step_key_look, json_pack("{s:b}", "prove", 1), making, &seen, err)) {
+        return false;
+    }
+    if (json_integer_value(json_object_get(seen, "left")) != 0) {
+        return refuse_left(seen, err);
+    }
+    if (!word_give(agent, WORD_DONE, host->provider.kek, host->name, host->provider.kek, &word,
+                   err)) {
+        return false;
+    }
+    making->result = json_pack("{s:s, s:O}", "kek", host->provider.kek, "word", word);
+    return true;
+}
+
+/* step_key_retire looks at everything itself once more; what other hosts have of their own, and
+ * that they have the new KEK, only they know. */
+static bool retire(struct agent *agent, struct making *making, struct err *err)
+{
+    AUTO(drop_json) json_t *none = NULL;
+    const char *kek = agent->host.provider.kek, *old;
+
+    if (!json_get_string(making->params, "kek", ENVELOPE_MAX_KEK_ID, &old, err) ||
+        !word_of_all(agent, WORD_DONE, kek, json_object_get(making->params, "words"), err) ||
+        !step(agent, step_key_retire, json_pack("{s:s}", "kek", old), making, &none, err)) {
+        return false;
+    }
+    making->result = json_pack("{s:s, s:s}", "kek", kek, "retired", old);
+    return true;
+}
+
+#define PARAMS_MAX 4u
+
+static const struct phase {
+    const char *name;
+    const char *params[PARAMS_MAX]; /* all of them, and no other */
+    bool often;                     /* once for each other host */
+    bool (*make)(struct agent *agent, struct making *making, struct err *err);
+} phases[AGENT_ROTATE_PHASES] = {
+    {"look", {NULL}, false, look},
+    {"make", {NULL}, false, make},
+    {"share", {"certificate", "word", NULL}, true, share},
+    {"take", {"kek", "parcel", "word", NULL}, false, take},
+    {"rewrap", {"words", NULL}, false, rewrap},
+    {"verify", {NULL}, false, verify},
+    {"retire", {"kek", "words", NULL}, false, retire},
+};
+
+/* ---- one of them ---- */
+
+static const struct phase *find(const char *name, struct err *err)
+{
+    for (size_t i = 0; i < COUNT_OF(phases); i++) {
+        if (strcmp(phases[i].name, name) == 0) {
+            return &phases[i];
+        }
+    }
+    err_set(err, ERR_INPUT, "a rotation has no phase '%.32s'", name);
+    return NULL;
+}
+
+static bool check_params(const struct phase *phase, const json_t *params, struct err *err)
+{
+    size_t count = 0;
+
+    while (phase->params[count]) {
+        if (!json_object_get(params, phase->params[count])) {
+            return err_set(err, ERR_INPUT, "'%s' is missing", phase->params[count]);
+        }
+        count++;
+    }
+    return json_object_size(params) == count ||
+           err_set(err, ERR_INPUT, "this phase takes nothing else");
+}
+
+static bool same(const struct host_provider *a, const struct host_provider *b)
+{
+    return strcmp(a->name, b->name) == 0 && strcmp(a->type, b->type) == 0;
+}
+
+/* Neither a move that is open nor one that is about to be is touched from here. */
+static bool is_ready(const struct agent *agent, struct err *err)
+{
+    const struct host *host = &agent->host;
+
+    if (!host->provider.kek) {
+        return err_set(err, ERR_ABSENT, "this host has no KEK yet");
+    }
+    if ((host->old.kek && !same(&host->old, &host->provider)) ||
+        (host->next_label && !same(&host->next, &host->provider))) {
+        err_set(err, ERR_CLASH, "a move to another key provider is not finished");
+        return err_mend(err, "finish it with quoin key move --to its blueprint");
     }
     return true;
+}
+
+bool rotate_phase(struct agent *agent, const char *name, const json_t *params,
+                  struct making *making, struct err *err)
+{
+    const struct phase *phase = find(name, err);
+
+    if (!phase) {
+        return false;
+    }
+    making->params = params;
+    pthread_mutex_lock(&agent->work);
+    bool made = check_params(phase, params, err) && is_ready(agent, err) &&
+                (phase->often || take_turn(agent, (size_t)(phase - phases), err)) &&
+                phase->make(agent, making, err);
+
+    pthread_mutex_unlock(&agent->work);
+    making->params = NULL;
+    return made || err_add(err, "rotation: %s", name);
 }

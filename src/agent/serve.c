@@ -70,15 +70,20 @@ static void answer_step(struct request *request, void *context)
 static void answer_rotate(struct request *request, void *context)
 {
     const struct peer *peer = request_peer(request);
-    const struct progress progress = begin_lines(request);
-    struct making making = {.progress = &progress};
+    const char *phase = request_value(request, "phase");
+    AUTO(drop_free) char *what = text_make("rotation, %.32s, for %s", phase, peer->name);
+    AUTO(drop_json) json_t *params = NULL;
     struct err err = {0};
 
-    log_say(LOG_NOTICE, "rotation of the keys, asked for by %s %s", role_name(peer->role),
-            peer->name);
-    bool made = rotate_keys(context, peer->role, &making, &err);
+    if (!request_json(request, &params, &err)) {
+        reply_err(request, &err);
+        return;
+    }
+    const struct progress progress = begin_lines(request);
+    struct making making = {.progress = &progress};
+    bool made = rotate_phase(context, phase, params, &making, &err);
 
-    end_lines(request, "rotation", made, &making, &err);
+    end_lines(request, what, made, &making, &err);
 }
 
 static bool read_body(void *context, void *to, size_t room, size_t *out_length, struct err *err)
@@ -292,7 +297,7 @@ static const struct route routes[] = {
     {"POST", "/v1/vms/{vm}/proof", ROLE_LOCAL, BLOCKS_MAX_BYTES, answer_proof},
     {"PUT", "/v1/provider/private-key", ROLE_LOCAL, CREDENTIAL_MAX, answer_private_key},
     {"PUT", "/v1/provider/password", ROLE_LOCAL, CREDENTIAL_MAX, answer_password},
-    {"POST", "/v1/key/rotate", ROLE_LOCAL | ROLE_MANAGER, 0, answer_rotate},
+    {"POST", "/v1/key/rotate/{phase}", ROLE_MANAGER, ROTATE_MAX_BODY, answer_rotate},
     {"POST", "/v1/key/backup", ROLE_LOCAL, BACKUP_MAX_PASSWORD, answer_backup},
     {"POST", "/v1/key/backup/fetched", ROLE_LOCAL, 0, answer_backup_fetched},
     {"POST", "/v1/key/recovery", ROLE_LOCAL, PROTECT_MAX_PASSWORD, answer_recovery},

@@ -94,6 +94,26 @@ bool step_host_share(struct agent *agent, struct making *making, struct err *err
     return true;
 }
 
+bool share_keys(struct agent *agent, const char *certificate, struct peer *out_to, json_t **out,
+                struct err *err)
+{
+    AUTO(drop_parcel) struct parcel *parcel = parcel_new();
+    AUTO(drop_free) char *ca = NULL;
+    const struct parcel_about about = {agent->host.cluster_id, agent->host.name, NULL};
+    struct peer to;
+
+    if (!enrol_ca(agent, &ca, err) ||
+        !parcel_receiver(certificate, ca, agent->host.cluster_id, &to, err)) {
+        return false;
+    }
+    if (is_native(agent) && !(add_native(agent, parcel, err) &&
+                              parcel_seal(parcel, &about, certificate, ca, out, err))) {
+        return false;
+    }
+    *out_to = to;
+    return true;
+}
+
 /* --- in --------------------------------------------------------------------------------------- */
 
 bool share_open(const struct agent *agent, const json_t *params, struct parcel **out,

@@ -173,11 +173,13 @@ static json_t *provider_json(struct agent *agent, const struct host *host)
     pthread_mutex_lock(&agent->state);
     bool open = agent->provider.key != NULL;
     pthread_mutex_unlock(&agent->state);
-    /* `old_kek` is not null while a rekey is open: two KEKs are in use. */
-    json_t *object = json_pack(
-        "{s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s}", "name", host->provider.name, "type",
-        host->provider.type, "kek", host->provider.kek, "kek_made", host->provider.made, "old_kek",
-        host->old.kek, "old_provider", host->old.name, "state", open ? "open" : "closed");
+    /* `old_kek` is not null while a rekey is open: two KEKs are in use. `begun`: this host was
+     * about to make one. */
+    json_t *object =
+        json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:b, s:s}", "name", host->provider.name,
+                  "type", host->provider.type, "kek", host->provider.kek, "kek_made",
+                  host->provider.made, "old_kek", host->old.kek, "old_provider", host->old.name,
+                  "begun", host->next_label != NULL, "state", open ? "open" : "closed");
 
     json_object_set_new(object, "pcrs", text_or_null(host->provider.pcrs));
     json_object_set_new(object, "cache", json_integer(provider_cache(&host->provider)));

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "agent/maker.h"
 #include "agent/provider.h"
 #include "agent/rekey.h"
 #include "agent/rewrap.h"
@@ -155,7 +156,7 @@ static bool prepare(struct agent *agent, struct making *making, const struct bri
     }
     progress_tell(making->progress, 10, "prove the key provider");
     bool kept = unpack(agent, &next, bringing, err) && prove(agent, &next, bringing, err) &&
-                rekey_intend(agent, &next, err);
+                (bringing->kek || maker_claim(agent, err)) && rekey_intend(agent, &next, err);
 
     host_provider_clear(&next);
     return kept;

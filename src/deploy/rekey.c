@@ -69,15 +69,22 @@ static bool add_member(struct deploy *deploy, size_t number, struct members *mem
     return true;
 }
 
-/* Who has begun goes on; else the first. */
+/* Who has begun goes on, also where the manager had it begin; else the first. */
 static struct member *maker_of(const struct members *members)
 {
-    for (size_t i = 0; i < members->count; i++) {
-        if (json_is_string(json_object_get(provider_of(&members->items[i]), "old_kek"))) {
-            return &members->items[i];
+    struct member *maker = &members->items[0];
+
+    for (size_t i = members->count; i-- > 0;) {
+        if (json_is_true(json_object_get(provider_of(&members->items[i]), "begun"))) {
+            maker = &members->items[i];
         }
     }
-    return &members->items[0];
+    for (size_t i = members->count; i-- > 0;) {
+        if (json_is_string(json_object_get(provider_of(&members->items[i]), "old_kek"))) {
+            maker = &members->items[i];
+        }
+    }
+    return maker;
 }
 
 /* A host that no blueprint names would be left with a KEK that is retired. */

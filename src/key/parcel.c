@@ -153,20 +153,24 @@ bool parcel_read(const struct secret *text, struct parcel **out, struct err *err
 
 /* --- on its way ------------------------------------------------------------------------------- */
 
-/* Whom the certificate names, if it may have secrets of this cluster. */
-static bool receiver_of(const char *certificate, const char *authority, const char *cluster,
-                        struct certificate_facts *out, struct err *err)
+bool parcel_receiver(const char *certificate, const char *authority, const char *cluster,
+                     struct peer *out, struct err *err)
 {
+    struct certificate_facts facts;
+
     if (!certificate_check(certificate, authority, err) ||
-        !certificate_read(certificate, out, err)) {
+        !certificate_read(certificate, &facts, err)) {
         return false;
     }
-    if (out->authority || !out->client || !out->has_peer || out->peer.role != ROLE_HOST) {
+    if (facts.authority || !facts.client || !facts.has_peer || facts.peer.role != ROLE_HOST) {
         return err_set(err, ERR_DENIED, "the certificate is no host's");
     }
-    return strcmp(out->peer.cluster, cluster) == 0 ||
-           err_set(err, ERR_DENIED, "the certificate is of cluster %s, not %s", out->peer.cluster,
-                   cluster);
+    if (strcmp(facts.peer.cluster, cluster) != 0) {
+        return err_set(err, ERR_DENIED, "the certificate is of cluster %s, not %s",
+                       facts.peer.cluster, cluster);
+    }
+    *out = facts.peer;
+    return true;
 }
 
 static json_t *header_of(const struct parcel_about *about, const char *to, json_t *epk)
@@ -183,18 +187,18 @@ bool parcel_seal(const struct parcel *parcel, const struct parcel_about *about,
 {
     AUTO(drop_secret) struct secret *text = NULL, *kek = NULL;
     AUTO(drop_json) json_t *header = NULL;
-    struct certificate_facts facts;
+    struct peer to;
     json_t *epk = NULL;
 
-    if (!receiver_of(certificate, authority, about->cluster, &facts, err)) {
+    if (!parcel_receiver(certificate, authority, about->cluster, &to, err)) {
         return err_add(err, "the parcel's receiver");
     }
-    const struct ecdh_parties parties = {about->from, facts.peer.name};
+    const struct ecdh_parties parties = {about->from, to.name};
 
     if (!pack(parcel, &text, err) || !ecdh_make(certificate, &parties, &epk, &kek, err)) {
         return false;
     }
-    header = header_of(about, facts.peer.name, epk);
+    header = header_of(about, to.name, epk);
     return jwe_seal_as(ECDH_ALG, header, kek, text, out, err);
 }
 

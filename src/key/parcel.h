@@ -13,7 +13,7 @@
  *
  * What it does not say: who sent it. Whoever knows the receiver's certificate can make one; the
  * receiver proves what it got by opening an envelope that another host made under the cluster's
- * KEK.
+ * KEK, or the sender says under that KEK which parcel is its own (agent/word.h).
  */
 #ifndef QUOIN_KEY_PARCEL_H
 #define QUOIN_KEY_PARCEL_H
@@ -21,6 +21,7 @@
 #include "base/json.h"
 #include "base/secret.h"
 #include "base/uuid.h"
+#include "wire/role.h"
 
 /* The native provider's keys (32 KiB at most), the datastore's keyrings, a nonce; some room. */
 #define PARCEL_MAX_BYTES (128u * 1024u)
@@ -52,6 +53,9 @@ struct parcel_about {
     const char *cluster, *from, *to;
 };
 
+/* Whom the certificate names, if it may have secrets of this cluster. ERR_DENIED: as below. */
+bool parcel_receiver(const char *certificate, const char *authority, const char *cluster,
+                     struct peer *out, struct err *err);
 /* For the host that `certificate` names. `about->to` is not looked at. ERR_DENIED: the certificate
  * is not of `authority`, not valid now, or not a host's of this cluster. The JSON is a new
  * reference. */

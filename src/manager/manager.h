@@ -36,7 +36,7 @@ struct manager_conf {
     unsigned port;        /* 0: any */
     unsigned agent_port;  /* 0: as usual */
     unsigned seconds;     /* between two questions to a host; 0: as usual */
-    unsigned rotate;      /* seconds for a rotation; 0: as usual */
+    unsigned rotate;      /* seconds for a phase of a rotation on a host; 0: as usual */
 };
 
 /* It answers when this returns. */

@@ -104,7 +104,7 @@ static const struct summary {
     {"GET", "/api/v1/health", "findings", "What is not as it should be, and what to do", false,
      NULL, "health"},
     {"POST", "/api/v1/key-providers/{item}/rotate", "rotate_key-providers",
-     "Rotate its KEK: a task that a host's agent does by itself", false, "202", "tasks"},
+     "Rotate its KEK: a task in which every host takes part", false, "202", "tasks"},
 };
 
 static json_t *typed(const char *type, const char *about, bool nullable)

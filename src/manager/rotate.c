@@ -7,25 +7,27 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "manager/inventory.h"
 #include "manager/journal.h"
+#include "manager/rotation.h"
 
-#define DOING_SIZE 64u
+/* A host's name and a short phrase. */
+#define DOING_SIZE 144u
 
 struct rotate {
     struct database *database;
     struct watch *watch;
-    unsigned seconds; /* for all of one */
+    unsigned seconds; /* for one phase of a host */
     atomic_bool over; /* the manager stops */
     pthread_mutex_t lock;
     bool runs, started; /* at work; `thread` is to be joined */
     pthread_t thread;
     /* Of the one at work. */
     int64_t task;
-    char *host, *provider, *user;
+    json_t *hosts; /* names */
+    char *provider, *user;
     unsigned percent; /* as last told */
-    char *kek;        /* what the agent says wraps now, or NULL */
-    bool ended;       /* the agent's last line came */
-    struct err failure;
+    char doing[DOING_SIZE];
 };
 
 struct rotate *rotate_new(struct database *database, struct watch *watch, unsigned seconds)
@@ -41,13 +43,11 @@ struct rotate *rotate_new(struct database *database, struct watch *watch, unsign
 
 static void clear(struct rotate *rotate)
 {
-    free(TAKE(rotate->host));
+    json_decref(TAKE(rotate->hosts));
     free(TAKE(rotate->provider));
     free(TAKE(rotate->user));
-    free(TAKE(rotate->kek));
     rotate->percent = 0;
-    rotate->ended = false;
-    rotate->failure = (struct err){0};
+    rotate->doing[0] = '\0';
 }
 
 void rotate_free(struct rotate *rotate)
@@ -63,79 +63,42 @@ void rotate_free(struct rotate *rotate)
     }
 }
 
-/* A line of the agent's answer. */
-static bool hear(void *context, const json_t *line, struct err *err)
+static void tell(void *context, unsigned percent, const char *what)
 {
     struct rotate *rotate = context;
-    const char *event = json_string_or(line, "event", "");
 
-    if (rotate->over) {
-        return err_set(err, ERR_AWAY, "the manager was stopped meanwhile");
+    if (percent != rotate->percent || strcmp(what, rotate->doing) != 0) {
+        rotate->percent = percent;
+        (void)snprintf(rotate->doing, sizeof(rotate->doing), "%s", what);
+        journal_task_tell(rotate->database, rotate->task, percent, rotate->doing);
     }
-    if (strcmp(event, "progress") == 0) {
-        json_int_t percent = json_integer_value(json_object_get(line, "percent"));
-
-        if (percent >= 0 && percent <= 100 && (unsigned)percent != rotate->percent) {
-            AUTO(drop_free)
-            char *doing = text_make("%.*s", (int)DOING_SIZE, json_string_or(line, "what", ""));
-
-            rotate->percent = (unsigned)percent;
-            text_flatten(doing);
-            journal_task_tell(rotate->database, rotate->task, rotate->percent, doing);
-        }
-    } else if (strcmp(event, "done") == 0) {
-        const char *kek = json_string_or(json_object_get(line, "result"), "kek", NULL);
-
-        rotate->ended = true;
-        free(rotate->kek);
-        rotate->kek = text_copy(kek);
-    } else if (strcmp(event, "failed") == 0) {
-        rotate->ended = true;
-        (void)json_to_err(json_object_get(line, "error"), &rotate->failure);
-    }
-    return true;
-}
-
-static bool ask(struct rotate *rotate, struct err *err)
-{
-    AUTO(drop_client) struct client *client = NULL;
-    const struct client_call call = {.method = "POST",
-                                     .path = "/v1/key/rotate",
-                                     .line = hear,
-                                     .line_context = rotate,
-                                     .seconds = rotate->seconds};
-
-    if (!watch_reach(rotate->watch, rotate->host, &client, err) ||
-        !client_ask(client, &call, NULL, err)) {
-        return err_mend(err, "ask for it again: what is done already is found done");
-    }
-    if (!rotate->ended) {
-        err_set(err, ERR_AWAY, "the agent of '%s' did not say how it ended", rotate->host);
-        return err_mend(err, "ask for it again: what is done already is found done");
-    }
-    if (rotate->failure.kind != ERR_NONE) {
-        *err = rotate->failure;
-        return false;
-    }
-    return true;
 }
 
 static void *work(void *context)
 {
     struct rotate *rotate = context;
+    const struct progress progress = {tell, rotate};
+    const struct rotation rotation = {.watch = rotate->watch,
+                                      .provider = rotate->provider,
+                                      .hosts = rotate->hosts,
+                                      .seconds = rotate->seconds,
+                                      .over = &rotate->over,
+                                      .progress = &progress};
+    AUTO(drop_free) char *kek = NULL;
     struct err err = {0};
-    bool done = ask(rotate, &err);
+    bool done = rotation_run(&rotation, &kek, &err);
     const struct event event = {done ? "info" : "error", "key-providers", rotate->provider,
                                 rotate->user};
 
     text_flatten(err.what);
     text_flatten(err.remedy);
     if (done) {
-        journal_event(rotate->database, &event, "rotated on %s: new keys are wrapped with %s",
-                      rotate->host, rotate->kek ? rotate->kek : "a new KEK");
+        text_flatten(kek);
+        journal_event(
+            rotate->database, &event, "rotated on %zu host%s: new keys are wrapped with %s",
+            json_array_size(rotate->hosts), json_array_size(rotate->hosts) == 1 ? "" : "s", kek);
     } else {
-        journal_event(rotate->database, &event, "the rotation on %s failed: %s", rotate->host,
-                      err.what);
+        journal_event(rotate->database, &event, "the rotation failed: %s", err.what);
     }
     journal_task_end(rotate->database, rotate->task, done ? NULL : &err);
     pthread_mutex_lock(&rotate->lock);
@@ -144,40 +107,51 @@ static void *work(void *context)
     return NULL;
 }
 
-/* Who has the provider; the caller frees. */
-static bool find_host(const json_t *now, const char *provider, char **out, struct err *err)
+/* Why it would fail, as far as the hosts said lately: known before a task begins. */
+static bool may_take_part(const char *name, const json_t *seen, const char *provider,
+                          struct err *err)
 {
-    const char *name, *found = NULL, *state = "";
-    unsigned count = 0;
-    json_t *host;
+    const json_t *has = json_object_get(json_object_get(seen, "report"), "provider");
 
-    json_object_foreach((json_t *)(uintptr_t)now, name, host)
+    if (strcmp(json_string_or(seen, "state", ""), "up") != 0) {
+        err_set(err, ERR_AWAY, "host '%s' must take part, and does not answer", name);
+        return err_mend(err, "bring it back, or take it out of the cluster: quoin host remove");
+    }
+    if (strcmp(json_string_or(has, "name", ""), provider) != 0) {
+        err_set(err, ERR_CLASH, "host '%s' does not use key provider '%s'", name, provider);
+        return err_mend(err, "bring all hosts to the same one: quoin deploy, or quoin key move");
+    }
+    return true;
+}
+
+/* The names of all hosts, oldest first, as a deployment adds them; a new reference. */
+static bool find_hosts(struct rotate *rotate, const char *provider, json_t **out, struct err *err)
+{
+    AUTO(drop_json) json_t *now = watch_look(rotate->watch), *all = NULL, *names = json_array();
+    const json_t *host;
+    size_t i;
+
+    if (!inventory_list(rotate->database, inventory_kind_find("hosts"), &all, err)) {
+        return false;
+    }
+    json_array_foreach(all, i, host)
     {
-        const json_t *has = json_object_get(json_object_get(host, "report"), "provider");
+        const char *name = json_string_or(host, "name", "");
 
-        if (strcmp(json_string_or(has, "name", ""), provider) == 0) {
-            found = name;
-            state = json_string_or(host, "state", "");
-            count++;
+        if (!may_take_part(name, json_object_get(now, name), provider, err)) {
+            return false;
         }
+        json_array_append_new(names, json_string(name));
     }
-    if (count > 1) {
-        err_set(err, ERR_INPUT,
-                "%u hosts have key provider '%s': the manager rotates the keys of one host, and "
-                "gives no key from host to host",
-                count, provider);
-        return err_mend(err, "rotate from where the cluster was deployed: quoin key rotate");
+    if (i == 0) {
+        return err_set(err, ERR_ABSENT, "there is no host yet");
     }
-    if (count == 0 || strcmp(state, "up") != 0) {
-        err_set(err, ERR_AWAY, "no host that has key provider '%s' answers now", provider);
-        return err_mend(err, "bring the host back, then ask again");
-    }
-    *out = text_copy(found);
+    *out = TAKE(names);
     return true;
 }
 
 /* With the lock held. */
-static bool start(struct rotate *rotate, const char *provider, const char *user, const char *host,
+static bool start(struct rotate *rotate, const char *provider, const char *user, json_t *hosts,
                   int64_t *out_task, struct err *err)
 {
     const struct task task = {"rotate", "key-providers", provider, user};
@@ -194,13 +168,13 @@ static bool start(struct rotate *rotate, const char *provider, const char *user,
     if (!journal_task_begin(rotate->database, &task, &rotate->task, err)) {
         return false;
     }
-    rotate->host = text_copy(host);
+    rotate->hosts = json_incref(hosts);
     rotate->provider = text_copy(provider);
     rotate->user = text_copy(user);
     int number = pthread_create(&rotate->thread, NULL, work, rotate);
 
     if (number != 0) {
-        err_errno(err, number, "start a thread that asks the host");
+        err_errno(err, number, "start a thread that asks the hosts");
         journal_task_end(rotate->database, rotate->task, err);
         return false;
     }
@@ -212,14 +186,13 @@ static bool start(struct rotate *rotate, const char *provider, const char *user,
 bool rotate_begin(struct rotate *rotate, const char *provider, const char *user, int64_t *out_task,
                   struct err *err)
 {
-    AUTO(drop_json) json_t *now = watch_look(rotate->watch);
-    AUTO(drop_free) char *host = NULL;
+    AUTO(drop_json) json_t *hosts = NULL;
 
-    if (!find_host(now, provider, &host, err)) {
+    if (!find_hosts(rotate, provider, &hosts, err)) {
         return false;
     }
     pthread_mutex_lock(&rotate->lock);
-    bool ok = start(rotate, provider, user, host, out_task, err);
+    bool ok = start(rotate, provider, user, hosts, out_task, err);
 
     pthread_mutex_unlock(&rotate->lock);
     return ok;

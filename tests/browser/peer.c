@@ -41,16 +41,27 @@ static void say_events(struct request *request, void *context)
     reply_json(request, 200, answer);
 }
 
+/* What a phase gives; the provider is status.json's. */
+static json_t *phase_result(const char *phase)
+{
+    if (strcmp(phase, "look") == 0) {
+        return json_pack("{s:s, s:s, s:s, s:[s], s:{}}", "host", "h1", "provider", "native", "kek",
+                         "native:0a17", "members", "h1", "word");
+    }
+    return json_pack("{s:s, s:s, s:{}}", "kek", "native:0b5e", "old", "native:0a17", "word");
+}
+
 /* Once; a second time it is refused, as an agent refuses it within the hour. */
 static void say_rotated(struct request *request, void *context)
 {
     static bool rotated;
+    const char *phase = request_value(request, "phase");
     AUTO(drop_json)
     json_t *half =
         json_pack("{s:s, s:i, s:s}", "event", "progress", "percent", 50, "what", "wrap anew");
     AUTO(drop_json)
-    json_t *done = json_pack("{s:s, s:b, s:{s:s}}", "event", "done", "changed", 1, "result", "kek",
-                             "native:0b5e");
+    json_t *done =
+        json_pack("{s:s, s:b, s:o}", "event", "done", "changed", 1, "result", phase_result(phase));
     struct err err = {0};
 
     (void)context;
@@ -60,16 +71,16 @@ static void say_rotated(struct request *request, void *context)
         reply_err(request, &err);
         return;
     }
-    rotated = true;
+    rotated = strcmp(phase, "retire") == 0;
     (void)reply_line(request, half);
-    usleep(200000);
+    usleep(50000);
     (void)reply_line(request, done);
 }
 
 static const struct route routes[] = {
     {"GET", "/v1/status", ROLE_MANAGER | ROLE_HOST, 0, say_status},
     {"GET", "/v1/events", ROLE_MANAGER, 0, say_events},
-    {"POST", "/v1/key/rotate", ROLE_MANAGER, 0, say_rotated},
+    {"POST", "/v1/key/rotate/{phase}", ROLE_MANAGER, 65536, say_rotated},
 };
 
 static bool begin(char *folder, const char *user, const char *password_file, struct server **out,

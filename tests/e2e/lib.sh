@@ -95,6 +95,17 @@ disk_image() {
     on h1 rbd --id quoin ls ds1 | grep -E -- "^vm-.*-$1(-[0-9]+)?\$"
 }
 
+# kid FILTER: the KEK that the envelope names whose protected header the filter finds in the JSON that comes in.
+kid() {
+    jq -r "$1" | jose b64 dec -i- -O- | jq -r .kid
+}
+
+# The KEK in the header of a disk of the manager's, as the second host reads it.
+disk_kek() {
+    on h2 sh -c "rbd --id quoin export ds1/$(disk_image "$1") - 2> /dev/null | head -c 4194304" > "$work/header"
+    cryptsetup luksDump --dump-json-metadata "$work/header" | kid '.tokens[] | select(.type == "quoin") | .jwe.protected'
+}
+
 q() {
     "$quoin" --state "$state" "$@"
 }

@@ -187,7 +187,7 @@ function rotation(data, view, provider) {
   if (runs) return h('p', { role: 'status' }, 'A rotation runs: ', progress(runs));
   const said = h('p', { role: 'status' }, view.said);
   if (view.armed === provider.name) {
-    return h('div', {}, h('p', {}, 'A new KEK is made, every envelope is wrapped anew, and the old KEK is retired. The machines go on running.'),
+    return h('div', {}, h('p', {}, 'One host makes a new KEK, every host takes it and wraps its envelopes anew, and the old KEK is retired. The machines go on running. Every host must answer.'),
       h('button', { type: 'button', class: 'primary', 'data-key': 'rotate now', onclick: () => view.rotate(provider.name) }, 'Rotate now'), ' ',
       h('button', { type: 'button', 'data-key': 'rotate not', onclick: () => view.set('armed', '') }, 'Cancel'));
   }

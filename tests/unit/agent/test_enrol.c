@@ -167,11 +167,19 @@ struct visitor {
     bool other_ca;
 };
 
-/* A GET and a POST through the network's door; what came of them. */
+/* Through the network's door: the status, a step, a phase of a rotation; what came of them. The
+ * phase has a param too many, so whoever is let in is told that. */
 struct visit {
-    bool got, posted;
-    struct err get, post;
+    bool got, posted, rotated;
+    struct err get, post, rotate;
 };
+
+static bool take_line(void *context, const json_t *line, struct err *err)
+{
+    (void)context;
+    return strcmp(json_string_or(line, "event", ""), "failed") != 0 ||
+           (json_to_err(json_object_get(line, "error"), err) && false);
+}
 
 static void knock(struct client *client, struct visit *out)
 {
@@ -183,6 +191,11 @@ static void knock(struct client *client, struct visit *out)
     out->posted = client_ask(
         client, &(struct client_call){.method = "POST", .path = "/v1/steps", .json = order}, NULL,
         &out->post);
+    out->rotated = client_ask(
+        client,
+        &(struct client_call){
+            .method = "POST", .path = "/v1/key/rotate/look", .json = order, .line = take_line},
+        NULL, &out->rotate);
 }
 
 static struct visit visit_with(const char *certificate, const struct secret *key)
@@ -240,6 +253,7 @@ static void assert_shut(const struct visit *visit)
 {
     assert_false(visit->got);
     assert_false(visit->posted);
+    assert_false(visit->rotated);
     assert_false(fake_store.begun);
 }
 
@@ -293,6 +307,20 @@ static void manager_and_hosts_may_look_and_make_no_steps(void **state)
         assert_int_equal(visit.post.kind, ERR_DENIED);
     }
     assert_false(fake_store.begun);
+}
+
+static void a_phase_of_a_rotation_answers_the_manager_alone(void **state)
+{
+    (void)state;
+    make_door();
+    struct visit host = visit_as(&(struct visitor){CLUSTER, ROLE_HOST, true, true, false});
+    struct visit manager = visit_as(&(struct visitor){CLUSTER, ROLE_MANAGER, true, true, false});
+
+    assert_false(host.rotated);
+    assert_int_equal(host.rotate.kind, ERR_DENIED);
+    assert_false(manager.rotated);
+    assert_int_equal(manager.rotate.kind, ERR_INPUT);
+    assert_non_null(strstr(manager.rotate.what, "takes nothing else"));
 }
 
 /* Nothing that gives a key, or takes one, answers who is not root on this host. */
@@ -416,6 +444,7 @@ int main(void)
         IT(the_door_is_shut_to_other_clusters),
         IT(the_door_is_shut_to_other_authorities),
         IT(manager_and_hosts_may_look_and_make_no_steps),
+        IT(a_phase_of_a_rotation_answers_the_manager_alone),
         IT(the_door_gives_keys_to_nobody),
         IT(the_managers_own_certificate_passes),
         IT(roots_door_answers_steps_with_lines),

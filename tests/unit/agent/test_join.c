@@ -1,79 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A further host: its request, its certificate, what comes in the parcel; and whom is refused. The
  * world's agent is h1, the first host; another agent is h2, over the same datastore. */
-#include "world.h"
+#include "second.h"
 
 #include "agent/ca.h"
 #include "agent/enrol.h"
-
-static struct agent second;
-static char *second_address;
-
-/* h1 with its datastore, h2 as its package was installed. */
-static int begin(void **state)
-{
-    AUTO(drop_free) char *folder = NULL;
-    struct err err = {0};
-
-    if (world_begin(state) != 0) {
-        return -1;
-    }
-    make_store();
-    (void)step_do("agent.enrol", json_object());
-    folder = text_make("%s/second", world.root);
-    second_address = text_copy(world.address);
-    second_address[strlen("127.")] = '1'; /* 127.64 to 127.127 becomes 127.14 to 127.17 */
-    return agent_open(folder, &second, &err) ? 0 : -1;
-}
-
-static int end(void **state)
-{
-    agent_close(&second);
-    free(TAKE(second_address));
-    return world_end(state);
-}
-
-#define JOINS(test) cmocka_unit_test_setup_teardown(test, begin, end)
-
-/* A step of h2, under a name and in a cluster. */
-static struct outcome second_as(const char *name, const char *cluster, const char *kind,
-                                json_t *params)
-{
-    AUTO(drop_json) json_t *order = order_of(kind, params);
-    struct making making = {.params = NULL};
-    struct outcome outcome = {.made = false};
-    json_t *host = json_object_get(order, "host");
-
-    json_object_set_new(host, "name", json_string(name));
-    json_object_set_new(host, "address", json_string(second_address));
-    json_object_set_new(json_object_get(order, "cluster"), "id", json_string(cluster));
-    outcome.made = step_make(&second, order, &making, &outcome.err);
-    outcome.changed = making.changed;
-    outcome.result = making.result;
-    return outcome;
-}
-
-static struct outcome second_try(const char *kind, json_t *params)
-{
-    return second_as("h2", CLUSTER, kind, params);
-}
-
-/* Must succeed; the caller drops what it gives. */
-static json_t *second_does(const char *kind, json_t *params)
-{
-    struct outcome outcome = second_try(kind, params);
-
-    if (!outcome.made) {
-        fail_msg("%s: %s", kind, outcome.err.what);
-    }
-    return outcome.result;
-}
-
-/* The same where nobody asks what it gave. */
-static void second_did(const char *kind, json_t *params)
-{
-    json_decref(second_does(kind, params));
-}
 
 static void second_refused(const char *kind, json_t *params, enum err_kind wanted, const char *word)
 {
@@ -83,53 +14,6 @@ static void second_refused(const char *kind, json_t *params, enum err_kind wante
     if (outcome.err.kind != wanted || !strstr(outcome.err.what, word)) {
         fail_msg("%s is %s: %s", kind, err_kind_name(outcome.err.kind), outcome.err.what);
     }
-}
-
-static json_t *first_does(const char *kind, json_t *params)
-{
-    struct outcome outcome = step_try(kind, params);
-
-    if (!outcome.made) {
-        fail_msg("%s: %s", kind, outcome.err.what);
-    }
-    return outcome.result;
-}
-
-static json_t *sign_params(const char *request, const char *name)
-{
-    return json_pack("{s:s, s:s, s:s}", "request", request, "name", name, "address",
-                     second_address);
-}
-
-/* h2 asks, h1 signs: {"certificate","ca"}. */
-static json_t *signed_for_second(void)
-{
-    AUTO(drop_json) json_t *asked = second_does("agent.request", json_pack("{s:s}", "tpm", "off"));
-
-    return first_does("ca.sign", sign_params(json_string_or(asked, "request", ""), "h2"));
-}
-
-/* h2 has its certificate: {"parcel","proof",…} for it, with the provider's words. */
-static json_t *shared(void)
-{
-    AUTO(drop_json) json_t *given = signed_for_second();
-    second_did("agent.enrol", json_deep_copy(given));
-    json_t *params = first_does(
-        "host.share", json_pack("{s:O}", "certificate", json_object_get(given, "certificate")));
-
-    json_object_update_new(params, provider_params());
-    return params;
-}
-
-static json_t *join_params(const json_t *parcel)
-{
-    json_t *params = store_params();
-
-    json_object_set_new(params, "monitors",
-                        json_pack("[{s:s, s:s}, {s:s, s:s}]", "host", "h1", "address",
-                                  world.address, "host", "h2", "address", second_address));
-    json_object_set(params, "parcel", json_object_get(parcel, "parcel"));
-    return params;
 }
 
 static void a_host_joins_with_the_keys_of_the_first(void **state)

@@ -40,8 +40,8 @@ __attribute__((unused)) static bool cluster_certificate(const struct cluster *cl
                                                         const char *name, struct secret **out_key,
                                                         char **out_pem, struct err *err)
 {
-    static const char *const addresses[] = {"127.0.0.1", NULL}, *const names[] = {"localhost",
-                                                                                  NULL};
+    static const char *const addresses[] = {"127.0.0.1", "127.0.0.2", "127.0.0.3", NULL},
+                             *const names[] = {"localhost", NULL};
     AUTO(drop_free) char *uri = role_uri(id, role, name);
     const struct certificate_wish wish = {.common_name = name,
                                           .names = names,
@@ -85,11 +85,13 @@ __attribute__((unused)) static bool cluster_write_identity(const json_t *documen
     return file_write(path, text, strlen(text) + 1, 0600, err);
 }
 
-/* An agent's door, with these routes, on any port of loopback. */
-__attribute__((unused)) static bool cluster_agent(const struct cluster *cluster, const char *name,
-                                                  const struct route *routes, size_t count,
-                                                  void *context, struct server **out,
-                                                  struct err *err)
+/* An agent's door, with these routes, at an address of loopback: 127.0.0.1 to 127.0.0.3. `port` 0:
+ * any. */
+__attribute__((unused)) static bool cluster_agent_at(const struct cluster *cluster,
+                                                     const char *name, const char *address,
+                                                     unsigned port, const struct route *routes,
+                                                     size_t count, void *context,
+                                                     struct server **out, struct err *err)
 {
     AUTO(drop_secret) struct secret *key = NULL;
     AUTO(drop_free) char *pem = NULL;
@@ -100,13 +102,22 @@ __attribute__((unused)) static bool cluster_agent(const struct cluster *cluster,
     const struct server_conf conf = {.routes = routes,
                                      .route_count = count,
                                      .context = context,
-                                     .address = "127.0.0.1",
+                                     .address = address,
+                                     .port = port,
                                      .certificate = pem,
                                      .key = key,
                                      .authority = cluster->ca,
                                      .cluster = CLUSTER};
 
     return server_start(&conf, out, err);
+}
+
+__attribute__((unused)) static bool cluster_agent(const struct cluster *cluster, const char *name,
+                                                  const struct route *routes, size_t count,
+                                                  void *context, struct server **out,
+                                                  struct err *err)
+{
+    return cluster_agent_at(cluster, name, "127.0.0.1", 0, routes, count, context, out, err);
 }
 
 #endif

@@ -22,8 +22,8 @@ static struct {
     pthread_mutex_t lock;
     json_t *status; /* what the agent says; NULL: that it is busy */
     json_t *audit;  /* what it says of uses of keys; NULL: that it is busy */
-    /* What it does when asked to rotate, with the lines sent by the test. */
-    void (*rotate)(struct request *request);
+    /* What it does when asked for a phase of a rotation. */
+    void (*rotate)(struct request *request, const char *phase);
     unsigned rotate_seconds; /* 0: as usual */
 } world = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -81,14 +81,14 @@ __attribute__((unused)) static void agent_events(struct request *request, void *
 __attribute__((unused)) static void agent_rotate(struct request *request, void *context)
 {
     (void)context;
-    world.rotate(request);
+    world.rotate(request, request_value(request, "phase"));
 }
 
 /* Agents serve who is a manager, and nobody who only says so. */
 static const struct route agent_routes[] = {
     {"GET", "/v1/status", ROLE_MANAGER, 0, agent_answer},
     {"GET", "/v1/events", ROLE_MANAGER, 0, agent_events},
-    {"POST", "/v1/key/rotate", ROLE_MANAGER, 0, agent_rotate},
+    {"POST", "/v1/key/rotate/{phase}", ROLE_MANAGER, 65536, agent_rotate},
 };
 
 /* NULL: it is busy. */
