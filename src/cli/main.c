@@ -194,12 +194,18 @@ static bool note_option(struct cli *cli, struct asked *asked, int letter, struct
     return set_option(cli, letter, err);
 }
 
-/* getopt tells a letter, or a word that lies behind it. */
+/* getopt tells a letter, also of a long option that lacks its value; else the word lies behind it.
+ */
 static bool refuse_option(char **argv, struct err *err)
 {
-    AUTO(drop_free)
-    char *said =
-        optopt > 0 && optopt < 256 ? text_make("-%c", optopt) : text_copy(argv[optind - 1]);
+    const char *word = argv[optind - 1];
+    bool known = false;
+
+    for (size_t i = 0; i < COUNT_OF(cli_options); i++) {
+        known |= cli_options[i].letter == optopt;
+    }
+    bool letter = optopt > 0 && optopt < 256 && !(known && text_starts(word, "--"));
+    AUTO(drop_free) char *said = letter ? text_make("-%c", optopt) : text_copy(word);
 
     err_set(err, ERR_INPUT, "option '%.64s' is unknown, or lacks its value", said);
     return err_mend(err, "see quoin --help");

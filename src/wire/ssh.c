@@ -85,10 +85,14 @@ static bool master_start(struct ssh *ssh, const char *option, struct err *err)
     ssh_argv_add(&argv, "-o%s", "StrictHostKeyChecking=yes");
     if (option) {
         ssh_argv_add(&argv, "-o%s", option);
-        ssh_argv_add(&argv, "-o%s", "UserKnownHostsFile=/dev/null"); /* the first one counts */
+        /* The first of each counts: nothing but `option` makes a key known. */
+        ssh_argv_add(&argv, "-o%s", "UserKnownHostsFile=/dev/null");
         ssh_argv_add(&argv, "-o%s", "GlobalKnownHostsFile=/dev/null");
         ssh_argv_add(&argv, "-o%s", "VerifyHostKeyDNS=no");
         ssh_argv_add(&argv, "-o%s", "FingerprintHash=sha256");
+        if (ssh_key_judges()) {
+            ssh_argv_add(&argv, "-o%s", "KnownHostsCommand=none");
+        }
         ssh_argv_add(&argv, "-oHostKeyAlias=%s", SSH_HOST_ALIAS);
     }
     ssh_argv_end(&argv, &ssh->target, NULL);
@@ -97,31 +101,39 @@ static bool master_start(struct ssh *ssh, const char *option, struct err *err)
     return child_start(&run, false, &ssh->master, err) && master_wait(ssh, control, log, err);
 }
 
-/* One connection mostly does: the key is judged in the handshake, before the login. A pinned key of
- * another kind than the host offers first, and an ssh that is older than that option, need more. */
-static bool master_start_pinned(struct ssh *ssh, struct err *err)
+static bool start_judged(struct ssh *ssh, struct err *err)
 {
-    AUTO(drop_free) char *judge = NULL, *known = text_make("%s/known", ssh->folder.path);
-    AUTO(drop_free) char *file = text_make("UserKnownHostsFile=%s", known);
-    struct err ignored;
+    AUTO(drop_free) char *judge = NULL;
 
     if (!ssh_key_judge(&ssh->target, ssh->folder.path, &judge, err)) {
         return false;
     }
-    AUTO(drop_free) char *command = text_make("KnownHostsCommand=%s", judge);
+    AUTO(drop_free) char *option = text_make("KnownHostsCommand=%s", judge);
 
-    if (master_start(ssh, command, err)) {
-        return true;
-    }
-    if (err->kind != ERR_CLASH && !strstr(err->what, "onfiguration option")) {
-        return false;
-    }
-    child_stop(&ssh->master);
-    *err = (struct err){0};
+    return master_start(ssh, option, err);
+}
+
+/* One connection mostly does: the key is judged in the handshake, before the login. A pinned key of
+ * another kind than the host offers first, and an ssh that has no such judge, need more. */
+static bool start_pinned(struct ssh *ssh, struct err *err)
+{
+    AUTO(drop_free) char *known = text_make("%s/known", ssh->folder.path);
     AUTO(drop_free) char *log = text_make("%s/log", ssh->folder.path);
+    AUTO(drop_free) char *option = text_make("UserKnownHostsFile=%s", known);
+    struct err clash = {0};
 
-    return file_remove(log, &ignored) && ssh_key_pin(&ssh->target, known, err) &&
-           master_start(ssh, file, err);
+    if (ssh_key_judges()) {
+        if (start_judged(ssh, &clash)) {
+            return true;
+        }
+        if (clash.kind != ERR_CLASH) {
+            *err = clash;
+            return false;
+        }
+        child_stop(&ssh->master);
+    }
+    return file_remove(log, err) && ssh_key_pin(&ssh->target, known, err) &&
+           master_start(ssh, option, err);
 }
 
 bool ssh_open(const struct ssh_target *target, struct ssh **out, struct err *err)
@@ -130,7 +142,7 @@ bool ssh_open(const struct ssh_target *target, struct ssh **out, struct err *err
 
     target_copy(&ssh->target, target);
     if (!ssh_folder_make(&ssh->folder, err) ||
-        !(target->host_key ? master_start_pinned(ssh, err) : master_start(ssh, NULL, err))) {
+        !(target->host_key ? start_pinned(ssh, err) : master_start(ssh, NULL, err))) {
         return false;
     }
     *out = TAKE(ssh);

@@ -4,6 +4,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -70,8 +72,11 @@ bool ssh_folder_make(struct ssh_folder *out, struct err *err)
     const char *runtime = getenv("XDG_RUNTIME_DIR");
     const char *base = folder_is_plain(runtime) ? runtime : "/tmp";
     AUTO(drop_free) char *path = text_make("%s/%sXXXXXX", base, FOLDER_NAME);
+    static atomic_flag swept = ATOMIC_FLAG_INIT;
 
-    sweep(base);
+    if (!atomic_flag_test_and_set(&swept)) {
+        sweep(base);
+    }
     if (!mkdtemp(path)) {
         return err_errno(err, errno, "make a folder for the SSH connection");
     }
@@ -221,6 +226,26 @@ bool ssh_key_pin(const struct ssh_target *target, const char *known, struct err 
             others.length ? others.bytes : "of no known kind", target->host_key);
     return err_mend(err, "this may be another machine: compare with ssh-keygen -lf "
                          "/etc/ssh/ssh_host_ed25519_key.pub on the host's own console");
+}
+
+static bool judges;
+
+static void ask_ssh(void)
+{
+    AUTO(drop_run_result) struct run_result said = {0};
+    const struct run run = {.argv = RUN("ssh", "-G", "-oKnownHostsCommand=none", "--", "localhost"),
+                            .keep_environment = true};
+    struct err ignored;
+
+    judges = run_program(&run, &said, &ignored) && said.status == 0;
+}
+
+bool ssh_key_judges(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void)pthread_once(&once, ask_ssh);
+    return judges;
 }
 
 /* ssh tells fingerprint, kind and key; for its question which kinds it should prefer, none. */

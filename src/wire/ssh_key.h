@@ -11,6 +11,8 @@
 #define SSH_SECONDS 15u
 
 unsigned ssh_patience(const struct ssh_target *target);
+/* Whether this machine's ssh can be asked to judge by a program: OpenSSH 8.5. */
+bool ssh_key_judges(void);
 /* The way of one connection: the value of KnownHostsCommand (ssh_config(5), OpenSSH 8.5), which
  * calls the key known whose fingerprint is the pinned one. Its program is written into `folder`. It
  * does not find a pinned key of a kind that the host does not offer first. The caller frees. */

@@ -120,6 +120,7 @@ static void what_was_meant_is_told(void **state)
     QUOIN(letter, "status", "-Q");
     QUOIN(word, "status", "--quick");
     QUOIN(value, "status", "--cluster");
+    QUOIN(both, "status", "--output");
 
     assert_non_null(strstr(noun.errors, "no verb 'blueprint check'"));
     assert_non_null(strstr(noun.errors, "one of: new, show, get, set, schema\n"));
@@ -127,6 +128,7 @@ static void what_was_meant_is_told(void **state)
     assert_non_null(strstr(letter.errors, "option '-Q'"));
     assert_non_null(strstr(word.errors, "option '--quick'"));
     assert_non_null(strstr(value.errors, "option '--cluster'"));
+    assert_non_null(strstr(both.errors, "option '--output'"));
 }
 
 static void an_option_of_another_verb_is_named(void **state)

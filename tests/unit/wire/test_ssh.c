@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 /* clang-format on */
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pwd.h>
@@ -110,9 +111,9 @@ static int begin(void **state)
     struct err err = {0};
 
     (void)state;
-    unsetenv("XDG_RUNTIME_DIR");
     memcpy(world.folder, "/tmp/quoin-ssh-test.XXXXXX", 27);
     assert_non_null(mkdtemp(world.folder));
+    setenv("XDG_RUNTIME_DIR", world.folder, 1); /* where connections have their folders */
     assert_int_equal(chmod(world.folder, 0755), 0);
     key_make("key", "ed25519");
     key_make("other", "ed25519");
@@ -283,8 +284,9 @@ static void a_pinned_key_that_is_not_offered_first_is_found(void **state)
 static void a_pin_is_compared_and_never_obeyed(void **state)
 {
     AUTO(drop_free) char *cut = text_make("%.20s", world.usual);
-    const char *const pins[] = {"",     "*", "\" = \"\" -o \"", "$(touch /tmp/quoin-ssh-obeyed)",
-                                "NONE", cut};
+    AUTO(drop_free) char *obeyed = text_copy(path("obeyed"));
+    AUTO(drop_free) char *order = text_make("$(touch %s)", obeyed);
+    const char *const pins[] = {"", "*", "\" = \"\" -o \"", order, "NONE", cut};
     struct ssh_target to = target();
 
     (void)state;
@@ -296,7 +298,7 @@ static void a_pin_is_compared_and_never_obeyed(void **state)
         assert_false(ssh_open(&to, &ssh, &err));
         assert_int_equal(err.kind, ERR_CLASH);
     }
-    assert_false(file_exists("/tmp/quoin-ssh-obeyed"));
+    assert_false(file_exists(obeyed));
 }
 
 static void the_fingerprints_a_host_offers_are_shown(void **state)
@@ -464,8 +466,9 @@ static void a_connection_that_was_lost_is_away(void **state)
 static void what_a_killed_process_left_is_swept(void **state)
 {
     static const struct timespec long_ago[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
-    const char *const left = "/tmp/quoin-ssh.test-1", *const held = "/tmp/quoin-ssh.test-2";
-    const char *const young = "/tmp/quoin-ssh.test-3";
+    AUTO(drop_free) char *left = text_copy(path("quoin-ssh.test-1"));
+    AUTO(drop_free) char *held = text_copy(path("quoin-ssh.test-2"));
+    AUTO(drop_free) char *young = text_copy(path("quoin-ssh.test-3"));
     struct err err = {0};
 
     (void)state;
@@ -484,18 +487,16 @@ static void what_a_killed_process_left_is_swept(void **state)
 
 static void an_open_connections_folder_is_held(void **state)
 {
-    static const struct timespec long_ago[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
     AUTO(drop_free) char *socket = NULL;
-    struct ssh *ssh = open_ssh();
+    AUTO(drop_ssh) struct ssh *ssh = open_ssh();
     struct err err = {0};
 
     (void)state;
     assert_true(ssh_forward(ssh, world.socket, &socket, &err));
     *strrchr(socket, '/') = '\0';
-    assert_int_equal(utimensat(AT_FDCWD, socket, long_ago, 0), 0);
-    ssh_close(open_ssh());
-    assert_true(file_exists(socket));
-    ssh_close(ssh);
+    AUTO(drop_fd) int fd = open(socket, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), -1);
+    assert_int_equal(errno, EWOULDBLOCK);
 }
 
 static void closing_leaves_nothing_behind(void **state)
@@ -517,6 +518,7 @@ static void closing_leaves_nothing_behind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_killed_process_left_is_swept), /* by the first connection alone */
         cmocka_unit_test(a_command_arrives_byte_by_byte),
         cmocka_unit_test(input_and_secret_reach_the_command),
         cmocka_unit_test(a_commands_failure_is_told_from_ours),
@@ -535,7 +537,6 @@ int main(void)
         cmocka_unit_test(a_forwarded_socket_leads_to_the_hosts_one),
         cmocka_unit_test(a_forwarded_socket_leads_to_a_port_on_the_host),
         cmocka_unit_test(a_connection_that_was_lost_is_away),
-        cmocka_unit_test(what_a_killed_process_left_is_swept),
         cmocka_unit_test(an_open_connections_folder_is_held),
         cmocka_unit_test(closing_leaves_nothing_behind),
     };
