@@ -2,7 +2,8 @@
 /*
  * Leases: which host may run a VM. A host that has a VM running holds its lease, and renews it by a
  * thread of its own, whatever else the agent is at. Another thread, the guard, watches the clock:
- * when the lease could not be renewed in time it pulls the VM's plug before the lease can run out.
+ * when the lease could not be renewed in time it ends the VM's process before the lease can run out. A
+ * third has the hypervisor's daemon say that nothing is left, however long that takes.
  *
  *   request sent        renewed here …        the guard pulls the plug    the lease runs out
  *   |---- RENEW ----|---- RENEW ----| …                    |--- MARGIN ---|
@@ -37,7 +38,7 @@ struct leases;
 /* Before agent_open has the host's file read: `folder` is where notes are kept, taken. */
 struct leases *leases_new(struct agent *agent, char *folder);
 void leases_free(struct leases *leases);
-/* The two threads; the notes of an agent before us are read first. */
+/* The three threads; the notes of an agent before us are read first. */
 bool lease_start(struct agent *agent, struct err *err);
 void lease_stop(struct agent *agent);
 

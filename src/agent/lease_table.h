@@ -46,12 +46,12 @@ struct leases {
     struct leased *list;
     const struct store_backend *backend;
     struct store *store;  /* of the leases alone, with short deadlines; under `io` */
-    struct hv *hv;        /* the guard's own */
+    struct hv *hv;        /* the puller's own */
     char *host, *address; /* as the store was opened with; under `io` */
     char *holder;         /* "HOST/BOOT" */
     bool suspect, leaving;
-    bool running, renewing; /* the guard, the renewer */
-    pthread_t renewer, guard;
+    bool running, pulling, renewing; /* the guard, the puller, the renewer */
+    pthread_t renewer, puller, guard;
 };
 
 /* Under `table`. The first makes one that is not there. */

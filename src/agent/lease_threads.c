@@ -40,16 +40,21 @@ static void hv_told(void *context, const char *uuid, enum hv_state state)
     (void)state;
 }
 
-/* First the process, by the kernel: in time also where the hypervisor's daemon hangs, or where the
- * hypervisor would first write what it cannot write any more. Then the daemon: as long as it does
- * not say that nothing is left, it could be at starting one. Under no lock: it may take long. */
+/* The process is ended by the kernel, and the daemon is asked in any case: as long as it does not
+ * say that nothing is left, it could be at starting one. Both must say so. Under no lock: it may
+ * take long, where the daemon hangs half a minute. */
 static bool pull_plug(struct leases *leases, const char *uuid, struct err *err)
 {
     const struct hypervisor *hypervisor = leases->agent->hypervisor;
+    struct err theirs = {0};
+    bool ended = process_kill(uuid, err);
+    bool gone = (leases->hv || hypervisor->open(hv_told, NULL, &leases->hv, &theirs)) &&
+                hypervisor->destroy(leases->hv, uuid, &theirs);
 
-    return process_kill(uuid, err) &&
-           (leases->hv || hypervisor->open(hv_told, NULL, &leases->hv, err)) &&
-           hypervisor->destroy(leases->hv, uuid, err);
+    if (ended && !gone) {
+        *err = theirs;
+    }
+    return ended && gone;
 }
 
 /* The next that is to be stopped, of those that were to be at `since`: one that was not tried yet
@@ -112,10 +117,33 @@ static void set_stopped(struct leases *leases, const char *uuid)
     wake_keeper(leases);
 }
 
-void lease_guard_due(struct agent *agent)
+/* In time, whatever the daemon is at: first every process that has lost its lease, waiting for
+ * none. */
+static void end_processes(struct leases *leases)
 {
-    struct leases *leases = agent->leases;
-    int64_t since = agent->now();
+    char uuid[UUID_SIZE] = "";
+    int64_t since = leases->agent->now();
+
+    (void)next_lost(leases, since, uuid); /* what is overdue is lost now */
+    pthread_mutex_lock(&leases->table);
+    struct leased *leased = leases->list;
+    pthread_mutex_unlock(&leases->table);
+    for (; leased; leased = leased->next) {
+        struct err told_by_the_other = {0};
+
+        pthread_mutex_lock(&leases->table);
+        bool lost = leased->state == LEASE_LOST && since >= leased->pull_at;
+        pthread_mutex_unlock(&leases->table);
+        if (lost) {
+            (void)process_signal(leased->uuid, &told_by_the_other);
+        }
+    }
+}
+
+/* …then what their daemon has of them. */
+static void pull_plugs(struct leases *leases)
+{
+    int64_t since = leases->agent->now();
     char uuid[UUID_SIZE] = "";
 
     while (next_lost(leases, since, uuid)) {
@@ -129,12 +157,29 @@ void lease_guard_due(struct agent *agent)
     }
 }
 
+void lease_guard_due(struct agent *agent)
+{
+    end_processes(agent->leases);
+    pull_plugs(agent->leases);
+}
+
 static void *guard(void *context)
 {
     struct leases *leases = context;
 
     while (!leases->leaving) {
-        lease_guard_due(leases->agent);
+        end_processes(leases);
+        nanosleep(&(struct timespec){.tv_nsec = GUARD_MS * 1000000L}, NULL);
+    }
+    return NULL;
+}
+
+static void *puller(void *context)
+{
+    struct leases *leases = context;
+
+    while (!leases->leaving) {
+        pull_plugs(leases);
         nanosleep(&(struct timespec){.tv_nsec = GUARD_MS * 1000000L}, NULL);
     }
     return NULL;
@@ -421,6 +466,10 @@ bool lease_start(struct agent *agent, struct err *err)
 
     leases->running = number == 0;
     if (number == 0) {
+        number = pthread_create(&leases->puller, NULL, puller, leases);
+        leases->pulling = number == 0;
+    }
+    if (number == 0) {
         number = pthread_create(&leases->renewer, NULL, renewer, leases);
         leases->renewing = number == 0;
     }
@@ -435,6 +484,9 @@ void lease_stop(struct agent *agent)
         leases->leaving = true;
         if (leases->renewing) {
             (void)pthread_join(leases->renewer, NULL);
+        }
+        if (leases->pulling) {
+            (void)pthread_join(leases->puller, NULL);
         }
         (void)pthread_join(leases->guard, NULL);
         leases->running = false;

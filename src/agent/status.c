@@ -268,12 +268,12 @@ static json_t *vms_json(struct agent *agent)
         struct hv_look look = {.state = HV_ABSENT};
         struct err ignored = {0};
 
-        if (agent->hv) {
-            (void)agent->hypervisor->look(agent->hv, json_string_or(item, "id", ""), &look,
-                                          &ignored);
-        }
+        /* A daemon that does not answer says nothing, above all not that it is off. */
+        bool looked = agent->hv && agent->hypervisor->look(
+                                       agent->hv, json_string_or(item, "id", ""), &look, &ignored);
+
         json_object_set_new(item, "state",
-                            agent->hv ? json_string(hv_state_name(look.state)) : json_null());
+                            looked ? json_string(hv_state_name(look.state)) : json_null());
         json_object_set_new(item, "since", json_integer(look.since));
         add_lease(agent, item);
     }

@@ -131,8 +131,8 @@ struct hypervisor {
     const char *type;    /* "libvirt" */
     const char *summary; /* one line for people */
 
-    /* ERR_AWAY: its daemon does not answer. `changed` may be NULL. A lost connection is made again
-     * by the next call; VMs do not mind. */
+    /* Also while its daemon does not answer: then the calls are ERR_AWAY until it does. `changed`
+     * may be NULL. A lost connection is made again by the next call; VMs do not mind. */
     bool (*open)(hv_changed *changed, void *context, struct hv **out, struct err *err);
     void (*close)(struct hv *hv);
     /* A VM that is not there is HV_ABSENT and no error. */

@@ -82,6 +82,7 @@ static bool libvirt_open(hv_changed *changed, void *context, struct hv **out, st
 {
     AUTO(drop_hv) struct hv *hv = NULL;
     AUTO(drop_connection) virConnectPtr connection = NULL;
+    struct err failed = {0};
 
     if (!libvirt_loop_start(err)) {
         return false;
@@ -89,7 +90,9 @@ static bool libvirt_open(hv_changed *changed, void *context, struct hv **out, st
     hv = text_room(1, sizeof(*hv));
     pthread_mutex_init(&hv->lock, NULL);
     hv->events = libvirt_events_new(changed, context);
-    if (!libvirt_connection(hv, &connection, err)) {
+    /* Away it may be: the attempt goes on, and there is no second one beside it. */
+    if (!libvirt_connection(hv, &connection, &failed) && failed.kind != ERR_AWAY) {
+        *err = failed;
         return false;
     }
     *out = TAKE(hv);

@@ -14,8 +14,12 @@
 
 #include "base/err.h"
 
-/* No QEMU of this VM runs when it returns; none there succeeds. What its guest had not flushed is
- * lost, as by a power cut. ERR_INPUT: no UUID; ERR_SYSTEM: it does not end. */
+/* Every QEMU of this VM gets SIGKILL; who does not end is not waited for. Only processes of root
+ * and of the user that QEMU runs as are looked at: nobody else's stand in the way. ERR_INPUT: no
+ * UUID; ERR_SYSTEM: not all could be looked at, or signalled; what could be was. */
+bool process_signal(const char *uuid, struct err *err);
+/* The same, and none runs when it returns; none there succeeds. What its guest had not flushed is
+ * lost, as by a power cut. ERR_SYSTEM: also, one does not end. */
 bool process_kill(const char *uuid, struct err *err);
 
 #endif

@@ -311,6 +311,11 @@ static void check_moves(struct finder *finder)
     for (size_t i = 0; i < COUNT_OF(move_settings) && finder->blueprint->host_count > 1; i++) {
         const struct facts_pair *set = move_setting(finder->facts, move_settings[i].name);
 
+        /* libvirt looks for its own folder only where none is set. */
+        if (strcmp(move_settings[i].name, "/etc/pki/libvirt-migrate") == 0 &&
+            move_fact(finder->facts, "migrate_tls_x509_cert_dir")) {
+            continue;
+        }
         if (set && strcmp(set->value, move_settings[i].fine) != 0) {
             find(finder, SEVERITY_WARNING, "", move_settings[i].remedy, "'%s' has %s (%s): %s",
                  finder->host->name, set->name, set->value, move_settings[i].effect);

@@ -98,9 +98,17 @@ void files_watch_stop(struct files_watch *watch)
 
 /* ---- hv/process.h ---- */
 
+bool process_signal(const char *uuid, struct err *err)
+{
+    fake_hv.signals++;
+    return process_kill(uuid, err);
+}
+
 bool process_kill(const char *uuid, struct err *err)
 {
-    (void)err;
+    if (fake_hv.unending) {
+        return err_set(err, ERR_SYSTEM, "a process does not end");
+    }
     if (strcmp(fake_hv.uuid, uuid) == 0 && fake_hv.hangs) {
         fake_hv.state = HV_ABSENT;
         fake_hv.kills++;
@@ -179,7 +187,9 @@ static bool fake_start(struct hv *hv, const struct domain *domain, const struct 
 static bool fake_destroy(struct hv *hv, const char *uuid, struct err *err)
 {
     (void)hv;
-    fake_hv.pulls++;
+    if (fake_hv.pulls++ == 0) {
+        fake_hv.signals_before = fake_hv.signals;
+    }
     if (fake_hv.hangs) {
         return err_set(err, ERR_AWAY, "the hypervisor's daemon does not answer");
     }

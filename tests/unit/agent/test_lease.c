@@ -137,6 +137,39 @@ static void a_daemon_that_hangs_keeps_no_plug_in(void **state)
     assert_string_not_equal(json_string_or(after, "state", ""), "lost");
 }
 
+/* The daemon may hang over the first of them for half a minute. */
+static void every_process_is_ended_before_the_daemon_is_asked(void **state)
+{
+    AUTO(drop_free) char *other = text_copy(vm_uuid("other"));
+    struct err err = {0};
+
+    (void)state;
+    make_running();
+    fake_leases.ends = 0; /* the fake has one lock: the other's is taken beside it */
+    assert_true(lease_take(&world.agent, other, &err));
+    fake_store.away = fake_hv.hangs = true;
+    fake_hv.pulls = fake_hv.signals = 0;
+    world.now += (LEASE_SECONDS - LEASE_MARGIN) * SECOND;
+    lease_guard_due(&world.agent);
+    assert_int_equal(fake_hv.signals_before, 2);
+    assert_int_equal(fake_hv.pulls, 2);
+}
+
+static void a_process_that_does_not_end_spares_the_daemon_nothing(void **state)
+{
+    (void)state;
+    make_running();
+    fake_store.away = fake_hv.unending = true;
+    fake_hv.pulls = 0;
+    world.now += (LEASE_SECONDS - LEASE_MARGIN) * SECOND;
+    lease_guard_due(&world.agent);
+    assert_int_equal(fake_hv.pulls, 1);
+    AUTO(drop_json) json_t *lost = lease_status(&world.agent, vm_uuid("mgr"));
+
+    assert_string_equal(json_string_or(lost, "state", ""), "lost");
+    fake_hv.unending = false;
+}
+
 static void looking_at_others_costs_no_renewal(void **state)
 {
     (void)state;
@@ -526,7 +559,7 @@ static void an_agent_that_ends_leaves_no_thread_at_its_leases(void **state)
     size_t before = threads();
 
     assert_true(lease_start(&world.agent, &err));
-    assert_int_equal(threads(), before + 2);
+    assert_int_equal(threads(), before + 3);
     world_close();
     /* The kernel lists a joined thread for a moment longer. */
     for (int i = 0; i < 500 && threads() > before; i++) {
@@ -665,6 +698,8 @@ int main(void)
         IT(a_host_that_cannot_renew_stops_its_vm_before_the_lease_runs_out),
         IT(a_plug_that_cannot_be_pulled_is_tried_again_less_often),
         IT(a_daemon_that_hangs_keeps_no_plug_in),
+        IT(every_process_is_ended_before_the_daemon_is_asked),
+        IT(a_process_that_does_not_end_spares_the_daemon_nothing),
         IT(looking_at_others_costs_no_renewal),
         IT(a_short_outage_costs_nothing),
         IT(a_frozen_host_stops_its_vm_as_the_first_thing),

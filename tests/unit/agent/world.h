@@ -71,10 +71,12 @@ struct fake_hv {
     char uuid[UUID_SIZE];
     enum hv_state state;
     unsigned starts;
-    unsigned pulls; /* how often a plug was to be pulled */
-    bool stuck;     /* and cannot be */
-    bool hangs;     /* the daemon: only the kernel ends the process */
-    unsigned kills; /* that it did */
+    unsigned pulls;                   /* how often a plug was to be pulled */
+    bool stuck;                       /* and cannot be */
+    bool hangs;                       /* the daemon: only the kernel ends the process */
+    unsigned kills;                   /* that it did */
+    bool unending;                    /* a process is not ended by it either */
+    unsigned signals, signals_before; /* processes that were signalled; …before the first pull */
     size_t disks, read_only;
     /* Changing the images under it (fake_copies.c). */
     bool writes;          /* the guest writes all the time */
