@@ -2,8 +2,8 @@
 /*
  * Leases: which host may run a VM. A host that has a VM running holds its lease, and renews it by a
  * thread of its own, whatever else the agent is at. Another thread, the guard, watches the clock:
- * when the lease could not be renewed in time it ends the VM's process before the lease can run out. A
- * third has the hypervisor's daemon say that nothing is left, however long that takes.
+ * when the lease could not be renewed in time it ends the VM's process before the lease can run
+ * out. A third has the hypervisor's daemon say that nothing is left, however long that takes.
  *
  *   request sent        renewed here …        the guard pulls the plug    the lease runs out
  *   |---- RENEW ----|---- RENEW ----| …                    |--- MARGIN ---|

@@ -19,9 +19,10 @@ api() {
         -H 'Content-Type: application/json' "$@" "https://$(manager_address)/api/v1/$path"
 }
 
+# The manager stretches the password, for which a busy emulated guest takes longer than for anything else.
 sign_in() {
     jq -n --rawfile password "$top/blueprints/admin.password" '{user: "admin", password: ($password | rtrimstr("\n"))}' |
-        curl -sf --max-time 8 --cacert "$ca" -d @- -H 'Content-Type: application/json' \
+        curl -sf --max-time 40 --cacert "$ca" -d @- -H 'Content-Type: application/json' \
             "https://$(manager_address)/api/v1/session" | jq -re .token > "$work/token.new" && mv "$work/token.new" "$work/token"
 }
 
