@@ -50,6 +50,7 @@ void agent_close(struct agent *agent)
     secret_free(agent->recovery_key);
     host_clear(&agent->host);
     free(agent->waiting);
+    json_decref(agent->rotate_shared);
     drop_fd(&agent->wake);
 }
 

@@ -58,8 +58,9 @@ struct agent {
     /* clock_ms: before it the manager may not ask for that phase of a rotation again, nor for a new
      * rotation; under `state` */
     int64_t rotate_next[AGENT_ROTATE_PHASES], rotate_new;
-    int wake;     /* an eventfd: the keeper looks at once */
-    bool leaving; /* the program ends */
+    json_t *rotate_shared; /* {HOST: clock_ms}: the same of sharing with it; or NULL */
+    int wake;              /* an eventfd: the keeper looks at once */
+    bool leaving;          /* the program ends */
 };
 
 bool agent_open(const char *folder, struct agent *out, struct err *err);

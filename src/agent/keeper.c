@@ -13,6 +13,7 @@
 #include "agent/lease.h"
 #include "agent/move.h"
 #include "agent/notice.h"
+#include "agent/rekey.h"
 #include "agent/rewrap.h"
 #include "agent/takeover.h"
 #include "agent/vm.h"
@@ -139,7 +140,9 @@ static bool keep_recovery(struct vm *vm, struct err *err)
 {
     bool holds = true, changed = false;
 
-    if (!vm->key || !rewrap_is_ours(vm)) {
+    /* While a rekey is open another host may not have the new KEK yet: key.rewrap does this as
+     * well. */
+    if (!vm->key || !rewrap_is_ours(vm) || rekey_is_open(vm->agent)) {
         return true;
     }
     if (!notice_holds(vm->agent, vm->recovery, &holds, err)) {

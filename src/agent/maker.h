@@ -15,8 +15,10 @@
 
 #define MAKER_OBJECT "cluster.rekey"
 
+/* The object says that it is this host, for the KEK that wraps. */
+bool maker_is_this(struct agent *agent, bool *out, struct err *err);
 /* This host makes it. Without a datastore nobody else could. ERR_CLASH: another host of the cluster
- * does, and is named. */
+ * does, and is named; or a newer quoin wrote the object, which is left alone. */
 bool maker_claim(struct agent *agent, struct err *err);
 
 #endif

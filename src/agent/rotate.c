@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "agent/enrol.h"
+#include "agent/maker.h"
 #include "agent/member.h"
 #include "agent/rekey.h"
 #include "agent/share.h"
@@ -24,6 +25,9 @@ static bool step(struct agent *agent, bool (*make)(struct agent *, struct making
 }
 
 /* ---- how often ---- */
+
+/* Hosts of one cluster; who names more of them begins anew. */
+#define SHARED_MAX 2048u
 
 /* Seconds since the KEK that wraps became known here. With the state lock. */
 static int64_t age_of_kek(const struct agent *agent)
@@ -60,13 +64,29 @@ static void new_was_made(struct agent *agent)
     pthread_mutex_unlock(&agent->state);
 }
 
-static bool take_turn(struct agent *agent, size_t phase, struct err *err)
+/* Of sharing with a host of this name. With the state lock. */
+static bool share_is_soon(struct agent *agent, const char *host, int64_t now)
+{
+    json_t *shared = agent->rotate_shared ? agent->rotate_shared : json_object();
+
+    agent->rotate_shared = shared;
+    if (now < json_integer_value(json_object_get(shared, host))) {
+        return true;
+    }
+    if (json_object_size(shared) >= SHARED_MAX) {
+        json_object_clear(shared);
+    }
+    json_object_set_new(shared, host, json_integer(now + (int64_t)ROTATE_RETRY_SECONDS * 1000));
+    return false;
+}
+
+static bool take_turn(struct agent *agent, size_t phase, const char *host, struct err *err)
 {
     pthread_mutex_lock(&agent->state);
     int64_t now = clock_ms();
-    bool soon = now < agent->rotate_next[phase];
+    bool soon = host ? share_is_soon(agent, host, now) : now < agent->rotate_next[phase];
 
-    if (!soon) {
+    if (!soon && !host) {
         agent->rotate_next[phase] = now + ROTATE_RETRY_SECONDS * 1000;
     }
     pthread_mutex_unlock(&agent->state);
@@ -82,19 +102,23 @@ static bool take_turn(struct agent *agent, size_t phase, struct err *err)
 static bool look(struct agent *agent, struct making *making, struct err *err)
 {
     const struct host *host = &agent->host;
-    AUTO(drop_json) json_t *names = NULL, *word = NULL;
+    AUTO(drop_json) json_t *names = NULL, *word = NULL, *rest = NULL;
     AUTO(drop_free) char *certificate = NULL;
+    const char *kek = host->provider.kek;
+    bool claimed = false;
 
     if (!member_names(agent, &names, err) || !enrol_certificate(agent, &certificate, err) ||
+        !maker_is_this(agent, &claimed, err) ||
         !(rekey_is_open(agent) ||
-          word_give(agent, WORD_ASK, host->provider.kek, host->name, certificate, &word, err))) {
+          (word_give(agent, WORD_ASK, kek, host->name, certificate, &word, err) &&
+           word_give(agent, WORD_REST, kek, host->name, kek, &rest, err)))) {
         return false;
     }
     making->result =
-        json_pack("{s:s, s:s, s:s, s:s, s:s?, s:b, s:O, s:s, s:O?}", "host", host->name, "provider",
-                  host->provider.name, "type", host->provider.type, "kek", host->provider.kek,
-                  "old", host->old.kek, "begun", host->next_label != NULL, "members", names,
-                  "certificate", certificate, "word", word);
+        json_pack("{s:s, s:s, s:s, s:s, s:s?, s:b, s:O, s:s, s:O?, s:O?}", "host", host->name,
+                  "provider", host->provider.name, "type", host->provider.type, "kek", kek, "old",
+                  host->old.kek, "begun", host->next_label != NULL || claimed, "members", names,
+                  "certificate", certificate, "word", word, "rest", rest);
     return true;
 }
 
@@ -118,7 +142,10 @@ static bool make(struct agent *agent, struct making *making, struct err *err)
     AUTO(drop_json) json_t *keks = NULL;
     bool open = rekey_is_open(agent);
 
-    if ((!open && !new_is_due(agent, err)) ||
+    /* A host that has not ended the last one could not take the next. */
+    if ((!open &&
+         !(new_is_due(agent, err) && word_of_all(agent, WORD_REST, agent->host.provider.kek,
+                                                 json_object_get(making->params, "words"), err))) ||
         !step(agent, step_key_make, json_object(), making, &keks, err)) {
         return false;
     }
@@ -136,6 +163,25 @@ static char *next_of(const char *kek, const json_t *parcel)
     return text_make("%s %s", kek, text);
 }
 
+/* Another host, which is one now: what was one once may have kept certificate and word. */
+static bool is_other_member(struct agent *agent, const char *host, struct err *err)
+{
+    AUTO(drop_json) json_t *names = NULL;
+    const json_t *name;
+    size_t i;
+
+    if (!member_names(agent, &names, err)) {
+        return false;
+    }
+    json_array_foreach(names, i, name)
+    {
+        if (strcmp(json_string_value(name), host) == 0 && strcmp(host, agent->host.name) != 0) {
+            return true;
+        }
+    }
+    return err_set(err, ERR_DENIED, "'%s' is no other host of this cluster", host);
+}
+
 static bool share(struct agent *agent, struct making *making, struct err *err)
 {
     const struct host *host = &agent->host;
@@ -149,9 +195,11 @@ static bool share(struct agent *agent, struct making *making, struct err *err)
     if (!rekey_is_open(agent)) {
         return err_set(err, ERR_CLASH, "host '%s' has no new KEK to share", host->name);
     }
-    if (!share_keys(agent, certificate, &to, &parcel, err) ||
+    /* All of it before a key is looked at. */
+    if (!share_receiver(agent, certificate, &to, err) || !is_other_member(agent, to.name, err) ||
         !word_check(agent, WORD_ASK, host->old.kek, to.name, certificate,
-                    json_object_get(making->params, "word"), err)) {
+                    json_object_get(making->params, "word"), err) ||
+        !share_keys(agent, certificate, &parcel, err)) {
         return false;
     }
     parcel = parcel ? parcel : json_null();
@@ -288,7 +336,7 @@ static const struct phase {
     bool (*make)(struct agent *agent, struct making *making, struct err *err);
 } phases[AGENT_ROTATE_PHASES] = {
     {"look", {NULL}, false, look},
-    {"make", {NULL}, false, make},
+    {"make", {"words", NULL}, false, make},
     {"share", {"certificate", "word", NULL}, true, share},
     {"take", {"kek", "parcel", "word", NULL}, false, take},
     {"rewrap", {"words", NULL}, false, rewrap},
@@ -352,11 +400,18 @@ bool rotate_phase(struct agent *agent, const char *name, const json_t *params,
     if (!phase) {
         return false;
     }
+    struct certificate_facts facts = {.has_peer = false};
+    const char *certificate = json_string_or(params, "certificate", "");
+
+    /* Who comes too soon does not wait for `work` to be told so. */
+    if (!check_params(phase, params, err) ||
+        (phase->often && !certificate_read(certificate, &facts, err)) ||
+        !take_turn(agent, (size_t)(phase - phases), phase->often ? facts.peer.name : NULL, err)) {
+        return err_add(err, "rotation: %s", name);
+    }
     making->params = params;
     pthread_mutex_lock(&agent->work);
-    bool made = check_params(phase, params, err) && is_ready(agent, err) &&
-                (phase->often || take_turn(agent, (size_t)(phase - phases), err)) &&
-                phase->make(agent, making, err);
+    bool made = is_ready(agent, err) && phase->make(agent, making, err);
 
     pthread_mutex_unlock(&agent->work);
     making->params = NULL;

@@ -5,7 +5,7 @@
  * move), and it carries from host to host what they tell each other:
  *
  *   look       each host   who is in the cluster; an ask: its certificate and its word for it
- *   make       one host    the new KEK
+ *   make       one host    the new KEK, with a word of every other one that the last is at its end
  *   share      that host   for an ask: the parcel (native), and a word that this KEK follows
  *   take       the others  that parcel and word
  *   rewrap     each host   with a word of every other one that it has the KEK

@@ -94,24 +94,23 @@ bool step_host_share(struct agent *agent, struct making *making, struct err *err
     return true;
 }
 
-bool share_keys(struct agent *agent, const char *certificate, struct peer *out_to, json_t **out,
-                struct err *err)
+bool share_receiver(const struct agent *agent, const char *certificate, struct peer *out,
+                    struct err *err)
+{
+    AUTO(drop_free) char *ca = NULL;
+
+    return enrol_ca(agent, &ca, err) &&
+           parcel_receiver(certificate, ca, agent->host.cluster_id, out, err);
+}
+
+bool share_keys(struct agent *agent, const char *certificate, json_t **out, struct err *err)
 {
     AUTO(drop_parcel) struct parcel *parcel = parcel_new();
     AUTO(drop_free) char *ca = NULL;
     const struct parcel_about about = {agent->host.cluster_id, agent->host.name, NULL};
-    struct peer to;
 
-    if (!enrol_ca(agent, &ca, err) ||
-        !parcel_receiver(certificate, ca, agent->host.cluster_id, &to, err)) {
-        return false;
-    }
-    if (is_native(agent) && !(add_native(agent, parcel, err) &&
-                              parcel_seal(parcel, &about, certificate, ca, out, err))) {
-        return false;
-    }
-    *out_to = to;
-    return true;
+    return !is_native(agent) || (enrol_ca(agent, &ca, err) && add_native(agent, parcel, err) &&
+                                 parcel_seal(parcel, &about, certificate, ca, out, err));
 }
 
 /* --- in --------------------------------------------------------------------------------------- */

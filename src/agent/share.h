@@ -14,11 +14,12 @@
 #include "agent/agent.h"
 #include "key/parcel.h"
 
-/* The native provider's keys alone, for the host of this cluster whose certificate this is, whom
- * `*out_to` then names. NULL with success: another provider, there is nothing to give. ERR_DENIED:
- * it is no such certificate. A new reference. */
-bool share_keys(struct agent *agent, const char *certificate, struct peer *out_to, json_t **out,
-                struct err *err);
+/* Whom the certificate names, if it is a host's of this cluster, else ERR_DENIED. */
+bool share_receiver(const struct agent *agent, const char *certificate, struct peer *out,
+                    struct err *err);
+/* The native provider's keys alone, for that host. NULL with success: another provider, there is
+ * nothing to give. A new reference. */
+bool share_keys(struct agent *agent, const char *certificate, json_t **out, struct err *err);
 /* The parcel in `params`, which must be for this host. ERR_ABSENT: there is none. */
 bool share_open(const struct agent *agent, const json_t *params, struct parcel **out,
                 struct err *err);

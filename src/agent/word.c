@@ -5,7 +5,8 @@
 
 #define FILLING_SIZE 32u
 
-static const char *const purposes[] = {[WORD_ASK] = "rotation-ask",
+static const char *const purposes[] = {[WORD_REST] = "rotation-rest",
+                                       [WORD_ASK] = "rotation-ask",
                                        [WORD_NEXT] = "rotation-next",
                                        [WORD_HAS] = "rotation-has",
                                        [WORD_DONE] = "rotation-done"};
@@ -19,6 +20,15 @@ static struct envelope_about about_of(const struct agent *agent, enum word word,
     uuid_derive(agent->host.cluster_id, said, vm);
     return (struct envelope_about){
         .kek_id = kek, .vm = vm, .purpose = purposes[word], .generation = 1};
+}
+
+/* What it is about, as it says itself: so that no provider is asked in vain. */
+static bool says(const struct envelope *envelope, const struct envelope_about *wanted)
+{
+    const struct envelope_about *about = envelope_about(envelope);
+
+    return strcmp(about->vm, wanted->vm) == 0 && strcmp(about->purpose, wanted->purpose) == 0 &&
+           about->generation == wanted->generation;
 }
 
 bool word_give(struct agent *agent, enum word word, const char *kek, const char *host,
@@ -55,6 +65,9 @@ bool word_check(struct agent *agent, enum word word, const char *kek, const char
         return err_set(err, ERR_CLASH, "the word of host '%s' is under the KEK %s, not %s", host,
                        envelope_about(envelope)->kek_id, kek);
     }
+    if (!says(envelope, &about)) {
+        return err_set(err, ERR_CLASH, "the word of host '%s' says something else", host);
+    }
     return (agent_key(agent, &key, err) && key_unwrap(key, envelope, &about, &filling, err)) ||
            err_add(err, "what was said in the name of host '%s'", host);
 }
@@ -77,7 +90,7 @@ bool word_of_all(struct agent *agent, enum word word, const char *kek, const jso
         if (strcmp(host, agent->host.name) == 0) {
             continue;
         }
-        if (!given) {
+        if (!given || json_is_null(given)) {
             err_set(err, ERR_CLASH, "host '%s' must take part, and nothing came of it", host);
             return err_mend(err, "ask for the rotation again, with all hosts of the cluster");
         }

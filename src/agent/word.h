@@ -6,6 +6,7 @@
  * an envelope is bound to (base/uuid.h: 122 bits of SHA-256). So whoever can open it knows that
  * somebody who has that KEK said exactly this, about this host:
  *
+ *   WORD_REST  under the KEK there is: I wrap by it, and no rotation is open here
  *   WORD_ASK   under the KEK that is left: this certificate is mine, give me what follows
  *   WORD_NEXT  under the KEK that is left: this KEK follows it, and this parcel brings it to you
  *   WORD_HAS   under the new KEK: I wrap by it
@@ -20,7 +21,7 @@
 
 #include "agent/agent.h"
 
-enum word { WORD_ASK, WORD_NEXT, WORD_HAS, WORD_DONE };
+enum word { WORD_REST, WORD_ASK, WORD_NEXT, WORD_HAS, WORD_DONE };
 
 /* Under this KEK of the provider that wraps; about `host`. JSON, a new reference. */
 bool word_give(struct agent *agent, enum word word, const char *kek, const char *host,

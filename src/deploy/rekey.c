@@ -193,17 +193,48 @@ static bool take(struct deploy *deploy, const struct blueprint *to, const struct
     return step(deploy, member->remote, "key.take", json_incref(params), &member->keks, err);
 }
 
-static bool bring_all(struct deploy *deploy, const struct blueprint *to, struct members *members,
-                      struct err *err)
+static bool make_at(struct deploy *deploy, const struct blueprint *to, struct member *member,
+                    struct err *err)
 {
     json_t *params = NULL;
 
-    report_phase(deploy->report, "keys", 1, REKEY_PHASES);
-    if (!target_params(deploy, to, members->maker->remote, &params, err)) {
+    if (!target_params(deploy, to, member->remote, &params, err)) {
         json_decref(params);
         return false;
     }
-    if (!step(deploy, members->maker->remote, "key.make", params, &members->maker->keks, err)) {
+    return step(deploy, member->remote, "key.make", params, &member->keks, err);
+}
+
+/* Another host may have claimed to make it and was stopped there: it alone goes on, and those that
+ * are asked in vain change nothing. */
+static bool make_kek(struct deploy *deploy, const struct blueprint *to, struct members *members,
+                     struct err *err)
+{
+    if (make_at(deploy, to, members->maker, err)) {
+        return true;
+    }
+    if (to || err->kind != ERR_CLASH ||
+        json_is_string(json_object_get(provider_of(members->maker), "old_kek"))) {
+        return false;
+    }
+    for (size_t i = 0; i < members->count; i++) {
+        struct err other = {0};
+
+        if (&members->items[i] != members->maker &&
+            make_at(deploy, to, &members->items[i], &other)) {
+            members->maker = &members->items[i];
+            *err = (struct err){0};
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool bring_all(struct deploy *deploy, const struct blueprint *to, struct members *members,
+                      struct err *err)
+{
+    report_phase(deploy->report, "keys", 1, REKEY_PHASES);
+    if (!make_kek(deploy, to, members, err)) {
         return false;
     }
     for (size_t i = 0; i < members->count; i++) {

@@ -100,9 +100,10 @@ static void *work(void *context)
     } else {
         journal_event(rotate->database, &event, "the rotation failed: %s", err.what);
     }
-    journal_task_end(rotate->database, rotate->task, done ? NULL : &err);
+    /* Who sees the end may ask for the next at once. */
     pthread_mutex_lock(&rotate->lock);
     rotate->runs = false;
+    journal_task_end(rotate->database, rotate->task, done ? NULL : &err);
     pthread_mutex_unlock(&rotate->lock);
     return NULL;
 }

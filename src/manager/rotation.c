@@ -161,6 +161,10 @@ static bool look(struct run *run, struct err *err)
 
         if (!watch_reach(run->rotation->watch, member->name, &member->client, err) ||
             !ask(run, member, "look", json_object(), &member->look, err)) {
+            if (err->kind == ERR_ABSENT) {
+                err->remedy[0] = '\0';
+                err_mend(err, "bring all hosts to this version: quoin deploy");
+            }
             return err_add(err, "every host must take part, and nothing was changed");
         }
     }
@@ -260,12 +264,23 @@ static bool keep_word(json_t *words, const struct member *member, const json_t *
     return true;
 }
 
+static json_t *item(const json_t *object, const char *key)
+{
+    json_t *value = json_object_get(object, key);
+
+    return value ? json_incref(value) : json_null();
+}
+
 static bool make(struct run *run, struct err *err)
 {
     AUTO(drop_json) json_t *made = NULL;
+    json_t *words = json_object();
     const char *kek = NULL;
 
-    if (!ask(run, run->maker, "make", json_object(), &made, err) ||
+    for (size_t i = 0; i < run->count; i++) {
+        json_object_set_new(words, run->members[i].name, item(run->members[i].look, "rest"));
+    }
+    if (!ask(run, run->maker, "make", json_pack("{s:o}", "words", words), &made, err) ||
         !json_get_string(made, "kek", 255, &kek, err) ||
         !keep_word(run->has, run->maker, made, err)) {
         return false;
@@ -273,13 +288,6 @@ static bool make(struct run *run, struct err *err)
     run->kek = text_copy(kek);
     run->old = text_copy(json_string_or(made, "old", NULL));
     return true;
-}
-
-static json_t *item(const json_t *object, const char *key)
-{
-    json_t *value = json_object_get(object, key);
-
-    return value ? json_incref(value) : json_null();
 }
 
 static bool take(struct run *run, const struct member *member, struct err *err)

@@ -3,185 +3,15 @@
  * the test is the manager, honest or not; h1 has the VM "mgr", h2 is the other host. */
 #include <string.h>
 
-#include "second.h"
+#include "rotating.h"
 
 #include "agent/ca.h"
 #include "agent/enrol.h"
 #include "agent/home.h"
 #include "agent/maker.h"
 #include "agent/rewrap.h"
-#include "agent/rotate.h"
 #include "key/jwks.h"
 #include "key/parcel.h"
-
-/* ---- phases ---- */
-
-/* `params` is taken. */
-static struct outcome phase_try(struct agent *agent, const char *phase, json_t *params)
-{
-    struct making making = {.params = NULL};
-    struct outcome outcome = {.made = false};
-
-    outcome.made = rotate_phase(agent, phase, params, &making, &outcome.err);
-    outcome.changed = making.changed;
-    outcome.result = making.result;
-    json_decref(params);
-    return outcome;
-}
-
-/* Must succeed. */
-static json_t *phase_does(struct agent *agent, const char *phase, json_t *params)
-{
-    struct outcome outcome = phase_try(agent, phase, params);
-
-    if (!outcome.made) {
-        fail_msg("%s %s: %s", agent->host.name, phase, outcome.err.what);
-    }
-    return outcome.result;
-}
-
-static void phase_refused(struct agent *agent, const char *phase, json_t *params,
-                          enum err_kind kind, const char *word)
-{
-    AUTO(drop_outcome) struct outcome outcome = phase_try(agent, phase, params);
-
-    assert_false(outcome.made);
-    if (outcome.err.kind != kind || !strstr(outcome.err.what, word)) {
-        fail_msg("%s is %s: %s", phase, err_kind_name(outcome.err.kind), outcome.err.what);
-    }
-}
-
-static void a_minute_passed(void)
-{
-    memset(world.agent.rotate_next, 0, sizeof(world.agent.rotate_next));
-    memset(second.rotate_next, 0, sizeof(second.rotate_next));
-}
-
-/* The KEK of a host became known so many seconds ago. */
-static void made_ago(struct agent *agent, int64_t seconds)
-{
-    time_t at = time(NULL) - (time_t)seconds;
-    char text[32];
-    struct tm tm;
-
-    gmtime_r(&at, &tm);
-    assert_true(strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) > 0);
-    host_set(&agent->host.provider.made, text);
-    agent->rotate_new = 0;
-}
-
-static void an_hour_passed(void)
-{
-    made_ago(&world.agent, ROTATE_SECONDS + 1);
-    made_ago(&second, ROTATE_SECONDS + 1);
-    a_minute_passed();
-}
-
-static json_t *of(const json_t *object, const char *key)
-{
-    json_t *value = json_object_get(object, key);
-
-    return value ? json_incref(value) : json_null();
-}
-
-static json_t *ask_of(const json_t *look)
-{
-    return json_pack("{s:o, s:o}", "certificate", of(look, "certificate"), "word",
-                     of(look, "word"));
-}
-
-static json_t *take_of(const json_t *share)
-{
-    return json_pack("{s:o, s:o, s:o}", "kek", of(share, "kek"), "parcel", of(share, "parcel"),
-                     "word", of(share, "word"));
-}
-
-static json_t *words_of(const json_t *first, const json_t *other)
-{
-    return json_pack("{s:o, s:o}", "h1", of(first, "word"), "h2", of(other, "word"));
-}
-
-/* ---- a manager that does as it should ---- */
-
-/* What it has been told so far. */
-static struct told {
-    json_t *look[2], *made, *share, *taken, *proven[2];
-    char *old;
-} told;
-
-static void forget(void)
-{
-    json_t **all[] = {&told.look[0], &told.look[1],   &told.made,     &told.share,
-                      &told.taken,   &told.proven[0], &told.proven[1]};
-
-    for (size_t i = 0; i < COUNT_OF(all); i++) {
-        json_decref(*all[i]);
-        *all[i] = NULL;
-    }
-    free(TAKE(told.old));
-}
-
-/* The steps of it, one call each; a test may stop after any. */
-static void do_step(unsigned number)
-{
-    struct agent *h1 = &world.agent, *h2 = &second;
-
-    switch (number) {
-    case 0:
-        told.look[0] = phase_does(h1, "look", json_object());
-        told.look[1] = phase_does(h2, "look", json_object());
-        break;
-    case 1:
-        told.made = phase_does(h1, "make", json_object());
-        told.old = text_copy(json_string_or(told.made, "old", NULL));
-        break;
-    case 2:
-        if (strcmp(h1->host.provider.kek, h2->host.provider.kek) != 0) {
-            told.share = phase_does(h1, "share", ask_of(told.look[1]));
-        }
-        break;
-    case 3:
-        told.taken = phase_does(h2, "take",
-                                told.share ? take_of(told.share)
-                                           : json_pack("{s:o, s:n, s:n}", "kek",
-                                                       of(told.made, "kek"), "parcel", "word"));
-        break;
-    case 4:
-        json_decref(
-            phase_does(h1, "rewrap", json_pack("{s:o}", "words", words_of(told.made, told.taken))));
-        break;
-    case 5:
-        json_decref(
-            phase_does(h2, "rewrap", json_pack("{s:o}", "words", words_of(told.made, told.taken))));
-        break;
-    case 6:
-        told.proven[0] = phase_does(h1, "verify", json_object());
-        told.proven[1] = phase_does(h2, "verify", json_object());
-        break;
-    default:
-        json_decref(phase_does(number == 7 ? h2 : h1, "retire",
-                               json_pack("{s:s, s:o}", "kek", told.old ? told.old : "none", "words",
-                                         words_of(told.proven[0], told.proven[1]))));
-        break;
-    }
-}
-
-#define STEPS 9u
-
-static void steps_until(unsigned end)
-{
-    for (unsigned i = 0; i < end; i++) {
-        do_step(i);
-    }
-}
-
-static void rotate_must(void)
-{
-    forget();
-    a_minute_passed();
-    steps_until(STEPS);
-    forget();
-}
 
 static json_int_t left(struct agent *agent)
 {
@@ -309,18 +139,18 @@ static void the_manager_may_ask_once_an_hour_and_root_at_any_time(void **state)
     AUTO(drop_free) char *kek = text_copy(world.agent.host.provider.kek);
 
     a_minute_passed();
-    phase_refused(&world.agent, "make", json_object(), ERR_DENIED, "once an hour");
+    phase_refused(&world.agent, "make", make_params(), ERR_DENIED, "once an hour");
     /* Nor by way of another host. */
-    phase_refused(&second, "make", json_object(), ERR_DENIED, "once an hour");
+    phase_refused(&second, "make", make_params(), ERR_DENIED, "once an hour");
     /* Nor after a restart, nor with the clock set forth: each clock alone holds it back. */
     world_restart();
-    phase_refused(&world.agent, "make", json_object(), ERR_DENIED, "once an hour");
+    phase_refused(&world.agent, "make", make_params(), ERR_DENIED, "once an hour");
     a_minute_passed();
     int64_t due = second.rotate_new;
 
     made_ago(&second, ROTATE_SECONDS + 1);
     second.rotate_new = due;
-    phase_refused(&second, "make", json_object(), ERR_DENIED, "once an hour");
+    phase_refused(&second, "make", make_params(), ERR_DENIED, "once an hour");
     assert_string_equal(world.agent.host.provider.kek, kek);
     (void)step_do("key.make", json_object());
     assert_string_not_equal(world.agent.host.provider.kek, kek);
@@ -331,15 +161,18 @@ static void a_phase_is_asked_for_once_a_minute(void **state)
     static const char *const names[] = {"look", "make", "verify"};
 
     (void)state;
-    json_decref(phase_does(&world.agent, "make", json_object()));
+    json_decref(phase_does(&world.agent, "make", make_params()));
     a_minute_passed();
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         AUTO(drop_outcome)
-        struct outcome first = phase_try(&world.agent, names[i], json_object());
+        struct outcome first = phase_try(
+            &world.agent, names[i], strcmp(names[i], "make") == 0 ? make_params() : json_object());
 
         assert_true(first.made || strcmp(names[i], "verify") == 0);
 
-        phase_refused(&world.agent, names[i], json_object(), ERR_DENIED, "less than a minute ago");
+        phase_refused(&world.agent, names[i],
+                      strcmp(names[i], "make") == 0 ? make_params() : json_object(), ERR_DENIED,
+                      "less than a minute ago");
     }
 }
 
@@ -350,7 +183,7 @@ static void without_a_datastore_that_answers_nothing_is_begun(void **state)
 
     fake_store.away = true;
     phase_refused(&world.agent, "look", json_object(), ERR_AWAY, "datastore");
-    phase_refused(&world.agent, "make", json_object(), ERR_AWAY, "");
+    phase_refused(&world.agent, "make", make_params(), ERR_AWAY, "");
     fake_store.away = false;
     assert_string_equal(world.agent.host.provider.kek, kek);
     assert_null(world.agent.host.old.kek);
@@ -362,9 +195,10 @@ static void without_a_datastore_that_answers_nothing_is_begun(void **state)
 static void a_phase_takes_what_it_says_and_nothing_else(void **state)
 {
     (void)state;
-    phase_refused(&world.agent, "make",
-                  json_pack("{s:{s:s, s:s}}", "provider", "name", "mine", "type", "kmip"),
-                  ERR_INPUT, "nothing else");
+    phase_refused(
+        &world.agent, "make",
+        json_pack("{s:{}, s:{s:s, s:s}}", "words", "provider", "name", "mine", "type", "kmip"),
+        ERR_INPUT, "nothing else");
     phase_refused(&world.agent, "take", json_pack("{s:s}", "kek", "x"), ERR_INPUT, "'parcel'");
     phase_refused(&world.agent, "export", json_object(), ERR_INPUT, "no phase");
     assert_null(world.agent.host.next_label);
@@ -388,24 +222,36 @@ static void nobody_gets_a_parcel_but_a_host_that_has_the_kek_of_today(void **sta
 {
     AUTO(drop_secret) struct secret *key = NULL, *stolen = NULL;
     AUTO(drop_free) char *own = certificate_of(ROLE_MANAGER, "mgr", &key);
-    /* Of a host that was removed: its certificate is still good. */
+    /* Of a host that was removed: its certificate is still good, and so is a word that it gave. */
     AUTO(drop_free) char *removed = certificate_of(ROLE_HOST, "h3", &stolen);
+    AUTO(drop_json) json_t *kept = NULL, *ask = NULL;
+    struct err err = {0};
 
     (void)state;
-    phase_refused(&world.agent, "share", json_pack("{s:s, s:{}}", "certificate", removed, "word"),
-                  ERR_CLASH, "no new KEK");
-    steps_until(2);
-    json_t *word = json_object_get(told.look[1], "word");
-
-    phase_refused(&world.agent, "share", json_pack("{s:s, s:O}", "certificate", own, "word", word),
-                  ERR_DENIED, "no host's");
+    assert_true(word_give(&second, WORD_ASK, second.host.provider.kek, "h3", removed, &kept, &err));
     phase_refused(&world.agent, "share",
-                  json_pack("{s:s, s:O}", "certificate", removed, "word", word), ERR_CLASH, "h3");
-    phase_refused(&world.agent, "share", json_pack("{s:s, s:{}}", "certificate", removed, "word"),
-                  ERR_INPUT, "h3");
+                  json_pack("{s:s, s:O}", "certificate", removed, "word", kept), ERR_CLASH,
+                  "no new KEK");
+    steps_until(2);
+    a_minute_passed();
+    phase_refused(
+        &world.agent, "share",
+        json_pack("{s:s, s:O}", "certificate", own, "word", json_object_get(told.look[1], "word")),
+        ERR_DENIED, "no host's");
+    phase_refused(&world.agent, "share",
+                  json_pack("{s:s, s:O}", "certificate", removed, "word", kept), ERR_DENIED,
+                  "'h3' is no other host");
+    /* Nor with the certificate of a host that is one, and another's word, or none. */
+    ask = ask_of(told.look[1]);
+    json_object_set(ask, "word", kept);
+    phase_refused(&world.agent, "share", json_deep_copy(ask), ERR_CLASH, "h2");
+    a_minute_passed();
+    json_object_set_new(ask, "word", json_object());
+    phase_refused(&world.agent, "share", json_deep_copy(ask), ERR_INPUT, "h2");
+    /* Asked for twice in a minute it is not looked at. */
+    phase_refused(&world.agent, "share", json_deep_copy(ask), ERR_DENIED, "less than a minute ago");
     /* A word of the time before: the KEK of that time is not the one that is left. */
-    AUTO(drop_json) json_t *ask = ask_of(told.look[1]);
-
+    json_object_set(ask, "word", json_object_get(told.look[1], "word"));
     rotate_must();
     an_hour_passed();
     steps_until(2);
@@ -595,8 +441,11 @@ static void two_hosts_do_not_each_make_one(void **state)
     json_t *alone = json_pack("[{s:s, s:s}]", "name", "h2", "address", second_address);
 
     (void)state;
-    json_decref(phase_does(&world.agent, "make", json_object()));
-    phase_refused(&second, "make", json_object(), ERR_CLASH, "host 'h1' has begun");
+    /* With words of before either has begun. */
+    AUTO(drop_json) json_t *rests = make_params();
+
+    json_decref(phase_does(&world.agent, "make", make_params()));
+    phase_refused(&second, "make", json_incref(rests), ERR_CLASH, "host 'h1' has begun");
     assert_null(second.host.next_label);
     AUTO(drop_outcome) struct outcome step = second_try("key.make", json_object());
 
@@ -615,14 +464,68 @@ static void what_an_older_rotation_left_there_is_no_obstacle(void **state)
     (void)state;
     rotate_must();
     an_hour_passed();
-    json_decref(phase_does(&second, "make", json_object()));
+    AUTO(drop_json) json_t *rests = make_params();
+
+    json_decref(phase_does(&second, "make", make_params()));
     assert_true(file_read(path, 4096, &text, NULL, &err));
     assert_non_null(strstr(text, "\"maker\":\"h2\""));
-    phase_refused(&world.agent, "make", json_object(), ERR_CLASH, "host 'h2' has begun");
+    phase_refused(&world.agent, "make", json_incref(rests), ERR_CLASH, "host 'h2' has begun");
     a_minute_passed();
     /* Nor is what cannot be read: who can write it can remove it. */
     assert_true(file_write(path, "{]", 2, 0600, &err));
-    json_decref(phase_does(&world.agent, "make", json_object()));
+    json_decref(phase_does(&world.agent, "make", json_incref(rests)));
+}
+
+/* h2 has not retired the one before: it could not take a third. */
+static void a_new_one_waits_until_every_host_has_retired_the_last(void **state)
+{
+    (void)state;
+    steps_until(7);
+    do_step(8);
+    AUTO(drop_free) char *kek = text_copy(world.agent.host.provider.kek);
+
+    assert_null(world.agent.host.old.kek);
+    assert_non_null(second.host.old.kek);
+    an_hour_passed();
+    phase_refused(&world.agent, "make", make_params(), ERR_CLASH, "host 'h2' must take part");
+    assert_string_equal(world.agent.host.provider.kek, kek);
+    a_minute_passed();
+    do_step(7);
+    assert_null(second.host.old.kek);
+    rotate_must();
+    assert_string_not_equal(world.agent.host.provider.kek, kek);
+}
+
+/* It was stopped between its claim and its own note of it. */
+static void who_claimed_it_is_known_by_that(void **state)
+{
+    AUTO(drop_free) char *path = fake_store_object(MAKER_OBJECT);
+    AUTO(drop_free)
+    char *said = text_make("{\"quoin\":{\"rekey\":1},\"old\":\"%s\",\"maker\":\"h2\"}",
+                           world.agent.host.provider.kek);
+    struct err err = {0};
+
+    (void)state;
+    assert_true(file_write(path, said, strlen(said), 0600, &err));
+    AUTO(drop_json) json_t *first = phase_does(&world.agent, "look", json_object());
+    AUTO(drop_json) json_t *other = phase_does(&second, "look", json_object());
+
+    assert_false(json_is_true(json_object_get(first, "begun")));
+    assert_true(json_is_true(json_object_get(other, "begun")));
+    json_decref(phase_does(&second, "make", make_params()));
+}
+
+static void what_a_newer_quoin_wrote_there_is_left_alone(void **state)
+{
+    static const char said[] = "{\"quoin\":{\"rekey\":2}}";
+    AUTO(drop_free) char *path = fake_store_object(MAKER_OBJECT), *after = NULL;
+    struct err err = {0};
+
+    (void)state;
+    assert_true(file_write(path, said, strlen(said), 0600, &err));
+    phase_refused(&world.agent, "make", make_params(), ERR_CLASH, "");
+    assert_true(file_read(path, 4096, &after, NULL, &err));
+    assert_string_equal(after, said);
 }
 
 static void a_move_that_is_not_finished_is_left_alone(void **state)
@@ -631,7 +534,7 @@ static void a_move_that_is_not_finished_is_left_alone(void **state)
     (void)step_do("key.make", json_pack("{s:{s:s, s:s, s:s}}", "provider", "name", "elsewhere",
                                         "type", "other", "tpm", "off"));
     phase_refused(&world.agent, "look", json_object(), ERR_CLASH, "a move");
-    phase_refused(&world.agent, "make", json_object(), ERR_CLASH, "a move");
+    phase_refused(&world.agent, "make", make_params(), ERR_CLASH, "a move");
 }
 
 /* ---- one host ---- */
@@ -647,7 +550,7 @@ static void where_this_is_the_only_host_it_needs_no_other(void **state)
     AUTO(drop_free) char *before = text_copy(host->provider.kek);
 
     json_decref(phase_does(&world.agent, "look", json_object()));
-    json_decref(phase_does(&world.agent, "make", json_object()));
+    json_decref(phase_does(&world.agent, "make", json_pack("{s:{}}", "words")));
     json_decref(phase_does(&world.agent, "rewrap", json_pack("{s:{}}", "words")));
     json_decref(phase_does(&world.agent, "verify", json_object()));
     json_decref(
@@ -667,14 +570,16 @@ static void a_rotation_that_failed_may_be_asked_for_again_a_minute_later(void **
     AUTO(drop_free) char *kek = text_copy(host->provider.kek);
 
     fake_key_lies = true;
-    AUTO(drop_outcome) struct outcome lied = phase_try(&world.agent, "make", json_object());
+    AUTO(drop_outcome)
+    struct outcome lied = phase_try(&world.agent, "make", json_pack("{s:{}}", "words"));
 
     fake_key_lies = false;
     assert_false(lied.made);
     assert_string_equal(host->provider.kek, kek);
-    phase_refused(&world.agent, "make", json_object(), ERR_DENIED, "less than a minute ago");
+    phase_refused(&world.agent, "make", json_pack("{s:{}}", "words"), ERR_DENIED,
+                  "less than a minute ago");
     memset(world.agent.rotate_next, 0, sizeof(world.agent.rotate_next));
-    json_decref(phase_does(&world.agent, "make", json_object()));
+    json_decref(phase_does(&world.agent, "make", json_pack("{s:{}}", "words")));
 }
 
 static void before_a_deploy_there_is_nothing_to_rotate(void **state)
@@ -702,6 +607,9 @@ int main(void)
         TWO(another_hosts_vm_that_is_left_is_named),
         TWO(two_hosts_do_not_each_make_one),
         TWO(what_an_older_rotation_left_there_is_no_obstacle),
+        TWO(a_new_one_waits_until_every_host_has_retired_the_last),
+        TWO(who_claimed_it_is_known_by_that),
+        TWO(what_a_newer_quoin_wrote_there_is_left_alone),
         TWO(a_move_that_is_not_finished_is_left_alone),
         IT(where_this_is_the_only_host_it_needs_no_other),
         IT(a_rotation_that_failed_may_be_asked_for_again_a_minute_later),

@@ -101,11 +101,12 @@ static void host_look(struct host *host, struct request *request)
 {
     json_t *members = json_of(host->members);
 
-    say_done(request,
-             json_pack("{s:s, s:s, s:s, s:s?, s:b, s:o, s:s, s:o?}", "host", host->name, "provider",
-                       host->provider, "kek", host->kek, "old", host->old[0] ? host->old : NULL,
-                       "begun", host->begun, "members", members, "certificate", host->address,
-                       "word", host->old[0] ? NULL : word(host->name, "ask", host->kek)));
+    say_done(request, json_pack("{s:s, s:s, s:s, s:s?, s:b, s:o, s:s, s:o?, s:o?}", "host",
+                                host->name, "provider", host->provider, "kek", host->kek, "old",
+                                host->old[0] ? host->old : NULL, "begun", host->begun, "members",
+                                members, "certificate", host->address, "word",
+                                host->old[0] ? NULL : word(host->name, "ask", host->kek), "rest",
+                                host->old[0] ? NULL : word(host->name, "rest", host->kek)));
 }
 
 static void has(struct host *host, struct request *request)
@@ -121,6 +122,16 @@ static void next(struct host *host, const char *kek)
         (void)snprintf(host->old, sizeof(host->old), "%s", host->kek);
         (void)snprintf(host->kek, sizeof(host->kek), "%s", kek);
     }
+}
+
+static void host_make(struct host *host, struct request *request, const json_t *params)
+{
+    if (!host->old[0] && !all_words(host, params, "rest")) {
+        say_failed(request, "a host has not ended the last one");
+        return;
+    }
+    next(host, host->old[0] ? host->kek : "k2");
+    has(host, request);
 }
 
 static void host_take(struct host *host, struct request *request, const json_t *params)
@@ -187,8 +198,7 @@ static void host_does(struct host *host, struct request *request, const char *ph
     if (strcmp(phase, "look") == 0) {
         host_look(host, request);
     } else if (strcmp(phase, "make") == 0) {
-        next(host, host->old[0] ? host->kek : "k2");
-        has(host, request);
+        host_make(host, request, params);
     } else if (strcmp(phase, "share") == 0) {
         host_share(host, request, params);
     } else if (strcmp(phase, "take") == 0) {
