@@ -96,7 +96,9 @@ static bool give_up(struct agent *agent, struct err *err)
     if ((!(move && !file_exists(folder)) && !retire_next(agent, move, err)) ||
         (move && !destroy(folder, err))) {
         err_add(err, "give up the move to key provider '%s' that was begun", host->next.name);
-        return err_mend(err, "finish it with its own blueprint, or try again when it answers");
+        return err_mend(err,
+                        "finish it with its own blueprint, or try again when it answers; where "
+                        "it is gone for good: quoin key recover --file FILE");
     }
     return forget_intent(agent, err);
 }

@@ -85,7 +85,8 @@ static bool refuse_other(const struct agent *agent, const json_t *target, struct
     if (!target && moved) {
         err_set(err, ERR_CLASH, "a move from key provider '%s' to '%s' is not finished",
                 host->old.name, host->provider.name);
-        return err_mend(err, "finish it with quoin key move --to its blueprint");
+        return err_mend(err, "finish it with quoin key move --to its blueprint; where that "
+                             "provider is gone for good: quoin key recover --file FILE");
     }
     if (target && !names(&host->provider, target)) {
         err_set(err, ERR_CLASH, "a change of the KEK at key provider '%s' is not finished",

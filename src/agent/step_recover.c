@@ -135,7 +135,14 @@ static bool recover_ca(struct agent *agent, struct making *making, struct err *e
     AUTO(drop_secret) struct secret *secret = NULL;
     struct err none = {0};
 
+    /* It may open by a KEK that was given up, where its provider is the one that is named again. */
     if (ca_open(agent, &secret, &none)) {
+        bool changed = false;
+
+        if (!rewrap_ca(agent, &changed, err)) {
+            return false;
+        }
+        making->changed = making->changed || changed;
         return true;
     }
     const struct envelope_about about = {

@@ -114,6 +114,31 @@ static void the_recovery_key_opens_everything_after_the_provider_is_gone(void **
     assert_true(vm_open(vm_here("mgr"), &err));
 }
 
+/* A move was begun, half of it made or nothing, and where it leads to is gone for good: neither a
+ * rotation nor another move gets past that, and the first provider is there still. */
+static void a_move_to_what_is_gone_for_good_is_ended_by_the_recovery_key(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    for (int rewrapped = 0; rewrapped < 2; rewrapped++) {
+        (void)step_do("key.make", json_pack("{s:{s:s, s:s, s:s}}", "provider", "name", "elsewhere",
+                                            "type", "other", "tpm", "off"));
+        if (rewrapped) {
+            (void)step_do("key.rewrap", json_object());
+        }
+        world_restart();
+        fake_key_other_away = true;
+        step_refused("key.make", json_object(), ERR_CLASH);
+        recover();
+        assert_string_equal(world.agent.host.provider.type, "native");
+        assert_null(world.agent.host.old.kek);
+        assert_true(all_opens());
+        assert_true(vm_open(vm_here("mgr"), &err));
+        fake_key_other_away = false;
+    }
+}
+
 static void it_is_for_the_same_recovery_key_afterwards(void **state)
 {
     bool holds = false;
@@ -384,6 +409,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(the_recovery_key_opens_everything_after_the_provider_is_gone),
+        TEST(a_move_to_what_is_gone_for_good_is_ended_by_the_recovery_key),
         TEST(it_is_for_the_same_recovery_key_afterwards),
         TEST(a_home_that_somebody_else_made_is_denied),
         TEST(a_second_time_finds_all_done),
