@@ -51,6 +51,7 @@ void agent_close(struct agent *agent)
     host_clear(&agent->host);
     free(agent->waiting);
     json_decref(agent->rotate_shared);
+    free(agent->waiting_remedy);
     drop_fd(&agent->wake);
 }
 
@@ -89,10 +90,11 @@ void agent_store_close(struct agent *agent)
     }
 }
 
-void agent_wait_for(struct agent *agent, const char *what)
+void agent_wait_for(struct agent *agent, const struct err *why)
 {
     pthread_mutex_lock(&agent->state);
-    host_set(&agent->waiting, what);
+    host_set(&agent->waiting, why ? why->what : NULL);
+    host_set(&agent->waiting_remedy, why && why->remedy[0] ? why->remedy : NULL);
     pthread_mutex_unlock(&agent->state);
 }
 

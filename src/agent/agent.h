@@ -55,6 +55,7 @@ struct agent {
     struct move *move;      /* a VM on its way from or to this host, or NULL; under `work` */
     struct server *network; /* the mutual TLS door, once enrolled */
     char *waiting;          /* what the keeper waits for, or NULL; under `state` */
+    char *waiting_remedy;   /* what to do about it; NULL: it comes by itself */
     /* clock_ms: before it the manager may not ask for that phase of a rotation again, nor for a new
      * rotation; under `state` */
     int64_t rotate_next[AGENT_ROTATE_PHASES], rotate_new;
@@ -84,7 +85,7 @@ void agent_store_close(struct agent *agent);
 bool agent_hv(struct agent *agent, struct hv **out, struct err *err);
 struct hostseal_conf agent_hostseal_conf(const struct agent *agent);
 /* What the keeper waits for; NULL: nothing. */
-void agent_wait_for(struct agent *agent, const char *what);
+void agent_wait_for(struct agent *agent, const struct err *why);
 /* Saves the host's file; fields of `host` are changed under `state` by the caller. */
 bool agent_save(struct agent *agent, struct err *err);
 

@@ -184,7 +184,7 @@ static unsigned keep_once(struct agent *agent, unsigned *backoff)
     bool kept = keep_all(agent, &err);
 
     pthread_mutex_unlock(&agent->work);
-    agent_wait_for(agent, kept ? NULL : err.what);
+    agent_wait_for(agent, kept ? NULL : &err);
     if (kept) {
         *backoff = 1;
         return CALM_SECONDS;

@@ -317,6 +317,7 @@ json_t *status_make(struct agent *agent)
     pthread_mutex_lock(&agent->state);
     json_object_set_new(status, "enrolled", json_boolean(agent->network != NULL));
     json_object_set_new(status, "waiting", text_or_null(agent->waiting));
+    json_object_set_new(status, "waiting_remedy", text_or_null(agent->waiting_remedy));
     pthread_mutex_unlock(&agent->state);
     return status;
 }

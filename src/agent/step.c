@@ -31,6 +31,7 @@ const struct step_maker step_makers[] = {
     {"recovery.make", step_recovery_make},
     {"recovery.follow", step_recovery_follow},
     {"key.recover", step_key_recover},
+    {"key.forget", step_key_forget},
     {"vm.seal", step_vm_seal},
     {"disk.blank", step_disk_blank},
     {"disk.identity", step_disk_identity},

@@ -55,6 +55,7 @@ bool step_store_holes(struct agent *agent, struct making *making, struct err *er
 bool step_store_remove(struct agent *agent, struct making *making, struct err *err);
 bool step_recovery_make(struct agent *agent, struct making *making, struct err *err);
 bool step_recovery_follow(struct agent *agent, struct making *making, struct err *err);
+bool step_key_forget(struct agent *agent, struct making *making, struct err *err);
 bool step_key_recover(struct agent *agent, struct making *making, struct err *err);
 bool step_vm_seal(struct agent *agent, struct making *making, struct err *err);
 bool step_vm_start(struct agent *agent, struct making *making, struct err *err);

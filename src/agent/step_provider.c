@@ -110,7 +110,7 @@ static bool make_kek(struct agent *agent, struct key *key, struct making *making
     if (host->kek) {
         return key_prove_kek(key, host->kek, err);
     }
-    struct host_provider next = host_provider_copy(host);
+    AUTO(host_provider_clear) struct host_provider next = host_provider_copy(host);
 
     if (!rekey_intend(agent, &next, err) || !rekey_make(agent, &kek, err) ||
         !rekey_begin(agent, kek, err)) {

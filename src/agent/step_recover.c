@@ -187,10 +187,23 @@ static bool drop_stale(struct agent *agent, struct err *err)
     return !notice || strcmp(notice->id, id) != 0 || notice_private_wipe(agent, err);
 }
 
+static bool forget_door(struct agent *agent, struct err *err)
+{
+    static const char *const files[] = {"tls.pem", "tls.key"};
+
+    for (size_t i = 0; i < COUNT_OF(files); i++) {
+        AUTO(drop_free) char *path = agent_path(agent, files[i]);
+
+        if (!hostseal_remove(path, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The key of this host's certificate was sealed by the same TPM: a new one, if it is lost. */
 static bool recover_door(struct agent *agent, struct err *err)
 {
-    static const char *const files[] = {"tls.pem", "tls.key"};
     AUTO(drop_secret) struct secret *secret = NULL;
     struct making making = {.params = json_null()};
     struct err why = {0};
@@ -202,12 +215,8 @@ static bool recover_door(struct agent *agent, struct err *err)
         *err = why;
         return false;
     }
-    for (size_t i = 0; i < COUNT_OF(files); i++) {
-        AUTO(drop_free) char *path = agent_path(agent, files[i]);
-
-        if (!hostseal_remove(path, err)) {
-            return false;
-        }
+    if (!forget_door(agent, err)) {
+        return false;
     }
     bool enrolled = step_agent_enrol(agent, &making, err);
 
@@ -266,6 +275,44 @@ bool step_key_recover(struct agent *agent, struct making *making, struct err *er
     /* It is brought again for another try. */
     secret_free(TAKE(agent->recovery_key));
     return recovered || err_add(err, "recover by the recovery key");
+}
+
+/* ---- what this host alone cannot open any more ---- */
+
+/* Denied by its TPM, another one or with other PCRs: what another host or the CA gives it anew. */
+static bool is_denied(bool opened, const struct err *why, bool *out, struct err *err)
+{
+    *out = !opened && why->kind == ERR_DENIED;
+    if (!opened && !*out && why->kind != ERR_ABSENT) {
+        *err = *why;
+        return false;
+    }
+    return true;
+}
+
+bool step_key_forget(struct agent *agent, struct making *making, struct err *err)
+{
+    const struct host_provider *provider = &agent->host.provider;
+    AUTO(drop_secret) struct secret *secret = NULL;
+    struct err door = {0}, keys = {0};
+    struct key *key = NULL;
+    bool lost = false;
+
+    if (!is_denied(enrol_key(agent, &secret, &door), &door, &lost, err) ||
+        (lost && !forget_door(agent, err))) {
+        return false;
+    }
+    making->changed = lost;
+    /* An external provider's are brought again by every deploy. */
+    if (provider->kek && strcmp(provider->type, "native") == 0) {
+        if (!is_denied(agent_key(agent, &key, &keys), &keys, &lost, err) ||
+            (lost && !put_aside(agent, err))) {
+            return false;
+        }
+        making->changed = making->changed || lost;
+    }
+    making->result = json_pack("{s:b}", "forgotten", making->changed);
+    return true;
 }
 
 /* What was put aside is wiped with the provider. */

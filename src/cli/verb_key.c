@@ -103,12 +103,35 @@ static bool recover_by(struct session *session, const struct secret *body, struc
                : recover_all(session, body, err);
 }
 
+/* A host whose TPM, or what it boots, is another cannot open its own private key any more, whatever
+ * became of the provider. `*out_count`: of these. */
+static bool forget_lost(struct session *session, size_t *out_count, struct err *err)
+{
+    struct err failure = {0};
+
+    for (size_t i = 0; i < session->blueprint->host_count; i++) {
+        struct remote *remote = session->deploy.remotes[i];
+        struct err why = {0};
+        bool forgotten = false;
+
+        if (!remote || !remote_agent(remote, &why)) {
+            continue; /* one that is away is recovered when it is back */
+        }
+        if (!deploy_forget(&session->deploy, remote, &forgotten, &why)) {
+            failure = why;
+        }
+        *out_count += forgotten;
+    }
+    *err = failure;
+    return failure.kind == ERR_NONE;
+}
+
 bool verb_key_recover(struct cli *cli, struct err *err)
 {
     AUTO(drop_session) struct session session = {0};
     AUTO(drop_secret) struct secret *password = NULL, *body = NULL;
     AUTO(drop_free) char *backup = NULL;
-    size_t length = 0;
+    size_t length = 0, renewed = 0;
 
     if (!password_need_file(cli, err) ||
         !file_read(cli->output, BACKUP_MAX, &backup, &length, err) ||
@@ -116,15 +139,21 @@ bool verb_key_recover(struct cli *cli, struct err *err)
         !password_before(password, backup, length, &body, err)) {
         return false;
     }
-    if (!recover_by(&session, body, err)) {
+    if (!recover_by(&session, body, err) || !forget_lost(&session, &renewed, err)) {
         return err_add(err, "recover the keys");
     }
     if (cli->json) {
-        AUTO(drop_json) json_t *result = json_pack("{s:b}", "recovered", 1);
+        AUTO(drop_json)
+        json_t *result =
+            json_pack("{s:b, s:I}", "recovered", 1, "hosts_to_deploy", (json_int_t)renewed);
 
         cli_print_json(result);
-    } else {
-        puts("The keys are back. What waited for them starts by itself.");
+        return true;
+    }
+    puts("The keys are back. What waited for them starts by itself.");
+    if (renewed > 0) {
+        printf("%zu host%s could not open what %s own: quoin deploy gives new keys.\n", renewed,
+               renewed == 1 ? "" : "s", renewed == 1 ? "is its" : "are their");
     }
     return true;
 }

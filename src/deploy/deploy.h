@@ -76,6 +76,9 @@ bool deploy_request(struct deploy *deploy, struct remote *remote, char **out_pem
  */
 bool deploy_step(struct deploy *deploy, struct remote *remote, const char *kind, json_t *params,
                  json_t **out_result, struct err *err);
+/* What this host cannot open any more is put aside there, so that a deploy gives it new keys. */
+bool deploy_forget(struct deploy *deploy, struct remote *remote, bool *out_forgotten,
+                   struct err *err);
 /* The remote of a host by its name; ERR_AWAY when it was not reached. */
 bool deploy_remote(struct deploy *deploy, const char *host, struct remote **out, struct err *err);
 

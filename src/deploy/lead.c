@@ -28,12 +28,16 @@ bool deploy_complete(const struct deploy *deploy, struct err *err)
     const struct blueprint *blueprint = deploy->blueprint;
     AUTO(drop_text) struct text names = {0};
     size_t missing = 0;
-    const char *why = "";
+    const char *why = "", *remedy = "";
 
     for (size_t i = 0; deploy->missing && i < blueprint->host_count; i++) {
         if (deploy->missing[i].kind != ERR_NONE) {
             text_addf(&names, "%s'%s'", missing++ ? ", " : "", blueprint->hosts[i].name);
             why = deploy->missing[i].what;
+            /* Who answered, and said no, does not come in by being asked once more. */
+            remedy = deploy->missing[i].kind != ERR_AWAY && deploy->missing[i].remedy[0]
+                         ? deploy->missing[i].remedy
+                         : remedy;
         }
     }
     if (missing == 0) {
@@ -41,7 +45,9 @@ bool deploy_complete(const struct deploy *deploy, struct err *err)
     }
     err_set(err, ERR_AWAY, "the cluster has %zu of %zu hosts; missing: %s (%.300s)",
             blueprint->host_count - missing, blueprint->host_count, names.bytes, why);
-    return err_mend(err, "run the same command again when they answer: it brings them in");
+    return err_mend(err, "%s",
+                    remedy[0] ? remedy
+                              : "run the same command again when they answer: it brings them in");
 }
 
 static bool is_member(const struct deploy *deploy, const json_t *status)

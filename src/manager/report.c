@@ -98,6 +98,7 @@ static const struct shape status_shape[] = {{"version", TEXT},
                                             {"events", OBJECT, events_shape},
                                             {"enrolled", TRUTH},
                                             {"waiting", TEXT},
+                                            {"waiting_remedy", TEXT},
                                             {0}};
 
 static bool copy_object(const struct shape *shape, const json_t *from, json_t **out,

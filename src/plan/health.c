@@ -179,6 +179,7 @@ static void look_at_up(struct health *health, const json_t *host, const json_t *
     const char *name = json_string_or(host, "name", "");
     const char *id = json_string_or(json_object_get(status, "cluster"), "id", "");
     const char *waiting = json_string_or(status, "waiting", "");
+    const char *remedy = json_string_or(status, "waiting_remedy", NULL);
 
     if (id[0] && health->cluster[0] && strcmp(id, health->cluster) != 0) {
         health_find_host(health, "error", "host.stranger", host,
@@ -188,15 +189,16 @@ static void look_at_up(struct health *health, const json_t *host, const json_t *
     }
     if (json_is_false(json_object_get(status, "enrolled"))) {
         health_find_host(health, "warning", "host.not_enrolled", host,
-                         "run the same deploy again: it gives it one",
+                         remedy ? remedy : "run the same deploy again: it gives it one",
                          "the agent of '%s' has no certificate of the cluster, so no other host "
                          "can reach it",
                          name);
     }
     if (waiting[0] && !is_said(status, waiting)) {
         health_find_host(health, "warning", "host.waits", host,
-                         "it goes on by itself once that is there; its journal says more: "
-                         "journalctl -u quoind",
+                         remedy ? remedy
+                                : "it goes on by itself once that is there; its journal says more: "
+                                  "journalctl -u quoind",
                          "host '%s' waits: %s", name, waiting);
     }
 }

@@ -209,6 +209,41 @@ static void the_recovery_key_brings_all_back_under_the_pcrs_as_they_are(void **s
     }
 }
 
+/* A further host: another one has the cluster's keys, this one's own private key and the native
+ * root are lost to it. Not wiped: the folder is put aside. */
+static void what_the_pcrs_deny_is_put_aside_for_a_deploy_to_give_anew(void **state)
+{
+    AUTO(drop_free) char *key = NULL, *folder = NULL;
+
+    (void)state;
+    make(json_pack("[i]", 11));
+    assert_false(step_do("key.forget", json_object()));
+    opens_must();
+    boot_other();
+    key = agent_path(&world.agent, "tls.key");
+    folder = agent_path(&world.agent, "provider");
+    step_refused("agent.request", json_pack("{s:s}", "tpm", "required"), ERR_DENIED);
+    assert_true(step_do("key.forget", json_object()));
+    assert_false(file_exists(key));
+    assert_false(file_exists(folder));
+    assert_null(world.agent.host.provider.kek);
+    assert_false(step_do("key.forget", json_object()));
+    assert_true(step_do("agent.request", json_pack("{s:s}", "tpm", "required")));
+    assert_int_equal(bound_to("tls.key"), 1 << 11);
+}
+
+/* A TPM that does not answer denies nothing: nothing is given up for it. */
+static void a_silent_tpm_makes_nobody_forget(void **state)
+{
+    (void)state;
+    make(json_pack("[i]", 11));
+    boot();
+    world.agent.tcti = "swtpm:path=/nowhere";
+    step_refused("key.forget", json_object(), ERR_AWAY);
+    boot();
+    opens_must();
+}
+
 static void pcrs_that_no_tpm_has_and_a_host_without_one_are_refused(void **state)
 {
     json_t *off = params(json_pack("[i]", 7));
@@ -234,6 +269,8 @@ int main(void)
         BOUND(a_request_leaves_the_binding_as_it_is),
         BOUND(what_cannot_be_bound_anew_opens_all_the_same),
         BOUND(the_recovery_key_brings_all_back_under_the_pcrs_as_they_are),
+        BOUND(what_the_pcrs_deny_is_put_aside_for_a_deploy_to_give_anew),
+        BOUND(a_silent_tpm_makes_nobody_forget),
         BOUND(pcrs_that_no_tpm_has_and_a_host_without_one_are_refused),
     };
 

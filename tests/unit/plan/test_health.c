@@ -179,6 +179,16 @@ static void a_host_that_is_not_enrolled_or_waits_is_named(void **state)
     expect("warning", "host.waits", "hosts/h2", "the datastore is away");
 }
 
+static void what_a_host_says_to_do_about_its_waiting_is_told(void **state)
+{
+    (void)state;
+    json_object_set_new(status(2), "waiting", json_string("it is bound to PCR 11"));
+    json_object_set_new(status(2), "waiting_remedy", json_string("quoin key recover --file FILE"));
+    expect("warning", "host.waits", "hosts/h2", "bound to PCR 11");
+    assert_string_equal(json_string_or(json_array_get(found, 0), "remedy", ""),
+                        "quoin key recover --file FILE");
+}
+
 static void what_a_machine_is_in_trouble_for_is_said_once(void **state)
 {
     (void)state;
@@ -540,6 +550,7 @@ int main(void)
         TEST(a_host_that_does_not_answer_is_named_with_the_reason),
         TEST(a_host_of_another_cluster_is_named),
         TEST(a_host_that_is_not_enrolled_or_waits_is_named),
+        TEST(what_a_host_says_to_do_about_its_waiting_is_told),
         TEST(what_a_machine_is_in_trouble_for_is_said_once),
         TEST(a_machine_that_was_opened_by_a_kept_key_is_named),
         TEST(a_clock_that_is_off_is_named),
