@@ -180,6 +180,11 @@ static void note_finding(struct audit *audit, const struct err *finding)
     pthread_mutex_unlock(&audit->lock);
 }
 
+void audit_found(struct audit *audit, const struct err *finding)
+{
+    note_finding(audit, finding);
+}
+
 void audit_key(void *audit, const struct key_use *use)
 {
     struct event event = event_of(use);

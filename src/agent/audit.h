@@ -39,6 +39,8 @@ struct audit_health {
     char finding[256];
 };
 struct audit_health audit_health(struct audit *audit);
+/* Something to mend that was found otherwise. */
+void audit_found(struct audit *audit, const struct err *finding);
 /* What is to be mended though it worked, as "finding" into a step's result; nothing where there is
  * nothing. */
 void audit_add_finding(struct audit *audit, json_t *result);

@@ -13,8 +13,8 @@
 #include "store/store.h"
 
 #define HOST_FOLDER "/var/lib/quoin"
-/* Of all that lies in that folder: raised with the format of any file there, so that an older agent
- * touches nothing (dist/agent/preinst holds the same number). */
+/* Of all that lies in that folder, not of what lies on the datastore: raised with the format of any
+ * file there, so that an older agent touches nothing (dist/agent/preinst holds the same number). */
 #define HOST_FORMAT 1
 
 /* The state of a key provider on this host lies in one of two folders, so that a move has a place

@@ -109,8 +109,11 @@ bool lease_record_check(const json_t *record, struct err *err)
     const json_t *holder = json_object_get(record, "holder");
     int64_t number = 0;
 
-    if (!json_format_known(record, FORMAT, err) ||
-        !json_get_integer(record, "term", 0, INT64_MAX / 2, &number, err) ||
+    if (!json_format_known(record, FORMAT, err)) {
+        err->kind = ERR_INPUT; /* a clash would say that another host has the lease */
+        return false;
+    }
+    if (!json_get_integer(record, "term", 0, INT64_MAX / 2, &number, err) ||
         !json_get_integer(record, "count", 0, INT64_MAX / 2, &number, err) ||
         !check_list(record, "fence", LEASE_MAX_FENCE, err) ||
         !check_list(record, "fenced", LEASE_MAX_FENCED, err)) {

@@ -108,7 +108,7 @@ static bool make_kek(struct agent *agent, struct key *key, struct making *making
     AUTO(drop_free) char *kek = NULL;
 
     if (host->kek) {
-        return key_prove_kek(key, host->kek, err);
+        return key_prove_here(key, host->kek, err);
     }
     AUTO(host_provider_clear) struct host_provider next = host_provider_copy(host);
 
@@ -129,6 +129,16 @@ static bool find_kek(struct agent *agent, struct key *key, const struct parcel *
                   : make_kek(agent, key, making, err);
 }
 
+/* One that is in use already goes on where a server lacks it: that is told of. */
+static void look_at_replicas(struct agent *agent, struct key *key)
+{
+    struct err why = {0};
+
+    if (!key_prove_kek(key, agent->host.provider.kek, &why)) {
+        audit_found(agent->audit, &why);
+    }
+}
+
 bool step_provider_open(struct agent *agent, struct making *making, struct err *err)
 {
     AUTO(drop_parcel) struct parcel *parcel = NULL;
@@ -144,8 +154,11 @@ bool step_provider_open(struct agent *agent, struct making *making, struct err *
         return false;
     }
     progress_tell(making->progress, 20, "prove the key provider");
-    if (!key_prove(key, err) || !find_kek(agent, key, parcel, making, err) ||
-        !key_look(key, &look, err)) {
+    if (!key_prove(key, err) || !find_kek(agent, key, parcel, making, err)) {
+        return false;
+    }
+    look_at_replicas(agent, key);
+    if (!key_look(key, &look, err)) {
         return false;
     }
     json_object_set_new(look, "kek", json_string(agent->host.provider.kek));

@@ -229,16 +229,26 @@ static bool canary_trip(struct key *key, const struct envelope_about *about, str
     return canary_flies(key, about, &envelope, err) && canary_is_lost(key, about, envelope, err);
 }
 
-bool key_prove_kek(struct key *key, const char *kek_id, struct err *err)
+static bool prove_kek(struct key *key, const char *kek_id, const char *purpose, struct err *err)
 {
     AUTO(drop_envelope) struct envelope *envelope = NULL;
     char vm[UUID_SIZE];
     const struct envelope_about about = {
-        .kek_id = kek_id, .vm = vm, .purpose = KEY_REPLICAS, .generation = 1};
+        .kek_id = kek_id, .vm = vm, .purpose = purpose, .generation = 1};
 
     uuid_make(vm);
     return canary_flies(key, &about, &envelope, err) ||
            err_add(err, "prove the KEK of the cluster");
+}
+
+bool key_prove_kek(struct key *key, const char *kek_id, struct err *err)
+{
+    return prove_kek(key, kek_id, KEY_REPLICAS, err);
+}
+
+bool key_prove_here(struct key *key, const char *kek_id, struct err *err)
+{
+    return prove_kek(key, kek_id, KEY_CANARY, err);
 }
 
 bool key_prove(struct key *key, struct err *err)

@@ -58,6 +58,8 @@ bool key_prove(struct key *key, struct err *err);
 /* The same for a KEK that is in use, or is to be: a canary wrapped, and unwrapped and compared at
  * each place of the provider's that answers (provider.h, KEY_REPLICAS). The KEK stays. */
 bool key_prove_kek(struct key *key, const char *kek_id, struct err *err);
+/* The same at the place that is in use, alone. */
+bool key_prove_here(struct key *key, const char *kek_id, struct err *err);
 
 /* {"type","summary"} of every provider. */
 json_t *key_providers_json(void);

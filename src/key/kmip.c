@@ -398,6 +398,21 @@ static bool opens_there(void *context, struct err *err)
     return unwrap_under(kmip, replica->object, replica->envelope, replica->expected, &opened, err);
 }
 
+/* That one does not have it is no loss of the KEK. What its operators decided is not gone round. */
+static bool not_there(struct err *err)
+{
+    if (err->kind == ERR_DENIED) {
+        return err_mend(err, "that server's operators have put the KEK out of use, or do not let "
+                             "this host use it: ask them, or rotate to a new one");
+    }
+    if (err->kind == ERR_ABSENT || err->kind == ERR_CLASH) {
+        err->kind = ERR_CLASH;
+        err->remedy[0] = '\0';
+    }
+    return err_mend(err, "wait until the KEK was replicated to that server and run the same "
+                         "command again, or take it out of the list of servers");
+}
+
 /* That it opens there is enough: an envelope says by its tag what was in it. */
 static bool unwrap_everywhere(struct kmip *kmip, const char *object,
                               const struct envelope *envelope,
@@ -412,8 +427,7 @@ static bool unwrap_everywhere(struct kmip *kmip, const char *object,
         return false;
     }
     if (!kmipserver_others(kmip->server, opens_there, &replica, &away, err)) {
-        return err_mend(err, "wait until the KEK was replicated to that server and run the same "
-                             "command again, or take it out of the list of servers");
+        return not_there(err);
     }
     memset(kmip->in_vain, 0, sizeof(kmip->in_vain));
     *out = TAKE(opened);

@@ -317,16 +317,30 @@ bool kmipserver_reach(struct kmipserver *server, struct err *err)
     return false;
 }
 
-/* A connection that ended on the way may have led to another one. */
+/* Whoever cannot be reached was not heard, whatever stands in the way: he may be no server of ours.
+ * A connection that ended on the way may have led to another one. */
 static bool ask_at(struct kmipserver *server, size_t one,
                    bool (*ask)(void *context, struct err *err), void *context, struct err *err)
 {
     leave(server);
     server->good = one;
-    if (!reach_one(server, server->conf.servers[one], err) || !ask(context, err)) {
+    if (!reach_one(server, server->conf.servers[one], err)) {
+        err->kind = ERR_AWAY;
         return false;
     }
-    return server->good == one || err_set(err, ERR_AWAY, "it ended the connection");
+    bool opened = ask(context, err);
+
+    return server->good == one ? opened : err_set(err, ERR_AWAY, "it ended the connection");
+}
+
+static void note_away(const char *name, const struct err *why, struct err *out_away)
+{
+    if (out_away->kind != ERR_NONE) {
+        err_add(out_away, "nor of '%s'", name);
+        return;
+    }
+    *out_away = *why;
+    err_add(out_away, "whether key server '%s' has the KEK is not known", name);
 }
 
 bool kmipserver_others(struct kmipserver *server, bool (*ask)(void *context, struct err *err),
@@ -338,9 +352,7 @@ bool kmipserver_others(struct kmipserver *server, bool (*ask)(void *context, str
     for (size_t i = 1; i < server->count && why.kind == ERR_NONE; i++) {
         one = (home + i) % server->count;
         if (!ask_at(server, one, ask, context, &why) && why.kind == ERR_AWAY) {
-            *out_away = why;
-            err_add(out_away, "whether key server '%s' has the KEK is not known",
-                    server->conf.servers[one]);
+            note_away(server->conf.servers[one], &why, out_away);
             why = (struct err){0};
         }
     }
@@ -350,8 +362,9 @@ bool kmipserver_others(struct kmipserver *server, bool (*ask)(void *context, str
     if (why.kind == ERR_NONE) {
         return true;
     }
-    return err_set(err, ERR_CLASH, "key server '%s' does not open what '%s' wrapped: %s",
-                   server->conf.servers[one], server->conf.servers[home], why.what);
+    *err = why;
+    return err_add(err, "key server '%s' does not open what '%s' wrapped",
+                   server->conf.servers[one], server->conf.servers[home]);
 }
 
 /* --- asking ---------------------------------------------------------------------------------- */

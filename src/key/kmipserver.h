@@ -55,8 +55,8 @@ long long kmipserver_remembered(const char *path);
 /* Leaves the server in use: the next of the list is reached first. False: there is no other. */
 bool kmipserver_pass(struct kmipserver *server);
 /* Asks each server of the list but the one in use, which is the one in use again afterwards; while
- * `ask` runs, the one that is asked is. It ends with the first that does not take us or fails
- * there: ERR_CLASH, with its name. One that is away is passed over, and `*out_away` names it. */
+ * `ask` runs, the one that is asked is. It ends with the first that `ask` fails for, whose name is
+ * added. Those that cannot be reached, or are away, are passed over, and `*out_away` names them. */
 bool kmipserver_others(struct kmipserver *server, bool (*ask)(void *context, struct err *err),
                        void *context, struct err *out_away, struct err *err);
 size_t kmipserver_count(const struct kmipserver *server);

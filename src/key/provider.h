@@ -54,8 +54,8 @@ struct key_provider {
      * provider holds another KEK under this id. With success `err` may say what its operators
      * should mend though it opened; key.c hands that on and to nobody else.
      * For the purpose KEY_REPLICAS it is opened at each place that is to have the KEK, not at the
-     * first that does: ERR_CLASH names one that answers and does not open it, one that is away is
-     * something to mend. */
+     * first that does: the error names one that answers and does not open it (ERR_CLASH: it has no
+     * such KEK, or another), one that is away is something to mend. */
     bool (*unwrap)(void *self, const struct envelope *envelope,
                    const struct envelope_about *expected, struct secret **out, struct err *err);
     /* Makes unwrap impossible from now on. Retiring twice succeeds. */

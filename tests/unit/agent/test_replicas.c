@@ -100,6 +100,17 @@ static void another_host_takes_a_kek_once_all_servers_have_it(void **state)
     assert_string_equal(host()->provider.kek, kek);
 }
 
+/* It was restored from an older copy, say: what runs goes on, and a deploy comes to its end. */
+static void a_kek_in_use_that_a_server_lacks_is_told_of_and_stops_no_deploy(void **state)
+{
+    (void)state;
+    make_running();
+    fake_key_lags = true;
+    made("provider.open", provider_params(), "kms-2");
+    fake_key_lags = false;
+    made("provider.open", provider_params(), "");
+}
+
 static void a_server_that_is_away_is_told_of_until_it_was_seen_again(void **state)
 {
     (void)state;
@@ -121,6 +132,7 @@ int main(void)
         TEST(a_rotation_begins_once_all_servers_have_the_new_kek),
         TEST(a_move_begins_once_all_servers_have_the_new_kek),
         TEST(another_host_takes_a_kek_once_all_servers_have_it),
+        TEST(a_kek_in_use_that_a_server_lacks_is_told_of_and_stops_no_deploy),
         TEST(a_server_that_is_away_is_told_of_until_it_was_seen_again),
     };
 
