@@ -138,11 +138,11 @@ struct audit_health audit_health(struct audit *audit)
     return health;
 }
 
-void audit_add_finding(struct audit *audit, json_t *result)
+void audit_add_finding(struct audit *audit, const char *kek, json_t *result)
 {
     const struct audit_health health = audit_health(audit);
 
-    if (health.finding[0]) {
+    if (health.finding[0] && strcmp(health.finding_kek, kek) == 0) {
         json_object_set_new(result, "finding", json_string(health.finding));
     }
 }
@@ -171,18 +171,24 @@ static bool finds_nothing(const struct key_use *use)
     return !use->err && strcmp(use->verb, "unwrap") == 0 && strcmp(use->purpose, KEY_REPLICAS) == 0;
 }
 
-static void note_finding(struct audit *audit, const struct err *finding)
+/* What was found of another KEK stays. */
+static void note_finding(struct audit *audit, const char *kek, const struct err *finding)
 {
+    struct audit_health *health = &audit->health;
+
     pthread_mutex_lock(&audit->lock);
-    audit->health.found = finding ? time(NULL) : 0;
-    (void)snprintf(audit->health.finding, sizeof(audit->health.finding), "%.*s",
-                   (int)sizeof(audit->health.finding) - 1, finding ? finding->what : "");
+    if (finding || strcmp(health->finding_kek, kek) == 0) {
+        health->found = finding ? time(NULL) : 0;
+        (void)snprintf(health->finding_kek, sizeof(health->finding_kek), "%s", finding ? kek : "");
+        (void)snprintf(health->finding, sizeof(health->finding), "%.*s",
+                       (int)sizeof(health->finding) - 1, finding ? finding->what : "");
+    }
     pthread_mutex_unlock(&audit->lock);
 }
 
-void audit_found(struct audit *audit, const struct err *finding)
+void audit_found(struct audit *audit, const char *kek, const struct err *finding)
 {
-    note_finding(audit, finding);
+    note_finding(audit, kek, finding);
 }
 
 void audit_key(void *audit, const struct key_use *use)
@@ -194,7 +200,7 @@ void audit_key(void *audit, const struct key_use *use)
         audit_opened(audit, use->err);
     }
     if (use->finding || finds_nothing(use)) {
-        note_finding(audit, use->finding);
+        note_finding(audit, use->kek_id, use->finding);
     }
 
     if (!keep(audit, &event, use->err != NULL)) {

@@ -37,13 +37,14 @@ struct audit_health {
     char why[256], remedy[256];
     time_t found; /* when a use worked and yet there was something to mend; 0: never */
     char finding[256];
+    char finding_kek[ENVELOPE_MAX_KEK_ID + 1]; /* it is about this one */
 };
 struct audit_health audit_health(struct audit *audit);
 /* Something to mend that was found otherwise. */
-void audit_found(struct audit *audit, const struct err *finding);
-/* What is to be mended though it worked, as "finding" into a step's result; nothing where there is
- * nothing. */
-void audit_add_finding(struct audit *audit, json_t *result);
+void audit_found(struct audit *audit, const char *kek, const struct err *finding);
+/* What is to be mended of this KEK though it worked, as "finding" into a step's result; nothing
+ * where there is nothing. */
+void audit_add_finding(struct audit *audit, const char *kek, json_t *result);
 /* A provider that could not even be opened, or was (`err` NULL). */
 void audit_opened(struct audit *audit, const struct err *err);
 /* {"source","next"} of the last event, as the manager asks after it. A new reference. */

@@ -204,7 +204,7 @@ static bool bring(struct agent *agent, struct making *making, const struct bring
         return false;
     }
     making->result = keks_json(agent);
-    audit_add_finding(agent->audit, making->result);
+    audit_add_finding(agent->audit, now->kek, making->result);
     return true;
 }
 

@@ -135,7 +135,7 @@ static void look_at_replicas(struct agent *agent, struct key *key)
     struct err why = {0};
 
     if (!key_prove_kek(key, agent->host.provider.kek, &why)) {
-        audit_found(agent->audit, &why);
+        audit_found(agent->audit, agent->host.provider.kek, &why);
     }
 }
 
@@ -163,7 +163,7 @@ bool step_provider_open(struct agent *agent, struct making *making, struct err *
     }
     json_object_set_new(look, "kek", json_string(agent->host.provider.kek));
     status_add_rest(agent->provider.folder, look);
-    audit_add_finding(agent->audit, look);
+    audit_add_finding(agent->audit, agent->host.provider.kek, look);
     making->result = look;
     return true;
 }

@@ -303,7 +303,8 @@ static bool clear_read(const unsigned char *bytes, size_t length, struct chest_a
         return err_set(err, ERR_INPUT, "this is no sealed home of a VM");
     }
     if (bigend_get32(bytes + 8) > VERSION) {
-        err_set(err, ERR_CLASH,
+        /* No clash: that would say that another host has the VM. */
+        err_set(err, ERR_INPUT,
                 "the sealed home of a VM was written by a newer quoin: its format is %u, and %u is "
                 "known here",
                 bigend_get32(bytes + 8), VERSION);

@@ -124,6 +124,22 @@ static void a_server_that_is_away_is_told_of_until_it_was_seen_again(void **stat
     assert_int_equal(audit_health(world.agent.audit).found, 0);
 }
 
+/* A server lacks the KEK that all is under: that another one is everywhere does not mend it. */
+static void what_was_found_of_one_kek_is_not_ended_by_another(void **state)
+{
+    AUTO(drop_free) char *kek = NULL;
+
+    (void)state;
+    make_running();
+    kek = text_copy(host()->provider.kek);
+    fake_key_lags = true;
+    made("provider.open", provider_params(), "kms-2");
+    fake_key_lags = false;
+    made("key.make", json_object(), "");
+    assert_non_null(strstr(audit_health(world.agent.audit).finding, "kms-2"));
+    assert_string_equal(audit_health(world.agent.audit).finding_kek, kek);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_begin, world_end)
@@ -132,6 +148,7 @@ int main(void)
         TEST(a_rotation_begins_once_all_servers_have_the_new_kek),
         TEST(a_move_begins_once_all_servers_have_the_new_kek),
         TEST(another_host_takes_a_kek_once_all_servers_have_it),
+        TEST(what_was_found_of_one_kek_is_not_ended_by_another),
         TEST(a_kek_in_use_that_a_server_lacks_is_told_of_and_stops_no_deploy),
         TEST(a_server_that_is_away_is_told_of_until_it_was_seen_again),
     };
