@@ -42,7 +42,6 @@ bool ceph_open(const struct store_conf *conf, struct store **out, struct err *er
     store->vm_key_path = ceph_path(conf, "/etc/ceph/ceph.client." CEPH_VM ".keyring");
     store->hosts = monitor_list(conf);
     if (!ceph_connect(conf, CEPH_USER, ceph_seconds(conf), &store->cluster, err) ||
-        !ceph_client_fence_dead(conf, store->cluster, err) ||
         !ceph_client_note(conf, store->cluster, &store->note, err)) {
         ceph_close(store);
         return false;
@@ -56,6 +55,10 @@ bool ceph_open(const struct store_conf *conf, struct store **out, struct err *er
         return false;
     }
     rados_ioctx_set_namespace(store->objects, CEPH_OBJECTS);
+    if (!ceph_client_fence_dead(conf, store, err)) {
+        ceph_close(store);
+        return false;
+    }
     *out = store;
     return true;
 }

@@ -33,6 +33,9 @@ bool ceph_holes(struct store *store, bool *out_hold, struct err *err);
 bool ceph_scratch_disk(struct store *store, const char *name, uint64_t size,
                        const struct secret *passphrase, struct image **out, struct err *err);
 bool ceph_fence(struct store *store, const char *image, struct err *err);
+/* Takes the lock of each image that this client holds, an address as Ceph writes it; its process is
+ * no more. */
+bool ceph_release(struct store *store, const char *address, struct err *err);
 
 /* ceph_conf: the file of settings. */
 char *ceph_path(const struct store_conf *conf, const char *format, ...)

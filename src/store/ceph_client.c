@@ -113,22 +113,31 @@ bool ceph_client_fence(rados_t cluster, const char *address, struct err *err)
     return r >= 0 || ceph_errno(err, r, "fence client %s", address);
 }
 
-/* "v2:10.77.0.11:0/123" or "10.77.0.11:0/123", one or several with commas in [ ]. */
-static bool fence_noted(rados_t cluster, char *addresses, struct err *err)
+/* "v2:10.77.0.11:0/123" or "10.77.0.11:0/123", one or several with commas in [ ]. The locks first,
+ * each of which librbd takes in one go with a fence: whoever waits for it and finds its holder
+ * fenced would try to fence it, too. */
+static bool fence_noted(struct store *store, char *addresses, bool *out_released, struct err *err)
 {
     char *rest = NULL;
 
     for (char *one = strtok_r(addresses, "[], \n", &rest); one;
          one = strtok_r(NULL, "[], \n", &rest)) {
         one += text_starts(one, "v2:") ? 3 : 0;
-        if (!text_starts(one, "v1:") && !ceph_client_fence(cluster, one, err)) {
+        if (text_starts(one, "v1:")) {
+            continue;
+        }
+        if (!ceph_release(store, one, err)) {
+            log_err(err);
+            *out_released = false;
+        }
+        if (!ceph_client_fence(store->cluster, one, err)) {
             return false;
         }
     }
     return true;
 }
 
-bool ceph_client_fence_dead(const struct store_conf *conf, rados_t cluster, struct err *err)
+bool ceph_client_fence_dead(const struct store_conf *conf, struct store *store, struct err *err)
 {
     AUTO(drop_free) char *folder = notes_folder(conf);
     AUTO(drop_dir) DIR *dir = opendir(folder);
@@ -143,7 +152,10 @@ bool ceph_client_fence_dead(const struct store_conf *conf, rados_t cluster, stru
             !file_read(path, MAX_ADDRESS, &addresses, NULL, &ignored)) {
             continue;
         }
-        if (!fence_noted(cluster, addresses, err) || !file_remove(path, err)) {
+        bool released = true;
+
+        if (!fence_noted(store, addresses, &released, err) ||
+            (released && !file_remove(path, err))) {
             return err_add(err, "fence a dead client of this host");
         }
     }

@@ -279,13 +279,14 @@ static bool image_attachment(struct store *store, const char *name, struct store
     return true;
 }
 
-bool ceph_fence(struct store *store, const char *name, struct err *err)
+/* From all who hold it, or from this client alone. */
+static bool take_lock(struct store *store, const char *name, const char *from, struct err *err)
 {
     AUTO(drop_image) struct image *image = NULL;
     char *owners[MAX_OWNERS];
     size_t count = MAX_OWNERS;
     rbd_lock_mode_t mode;
-    bool fenced = true;
+    bool taken = true;
 
     if (!image_open(store, name, NULL, true, &image, err)) {
         return false;
@@ -295,15 +296,50 @@ bool ceph_fence(struct store *store, const char *name, struct err *err)
     if (r < 0) {
         return r == -ENOENT || ceph_errno(err, r, "see who holds image '%s'", name);
     }
-    for (size_t i = 0; fenced && i < count; i++) {
-        fenced = ceph_client_fence(store->cluster, owners[i], err);
-        r = fenced ? rbd_lock_break(image->rbd, mode, owners[i]) : 0;
+    for (size_t i = 0; taken && i < count; i++) {
+        if (from && strcmp(owners[i], from) != 0) {
+            continue;
+        }
+        taken = from || ceph_client_fence(store->cluster, owners[i], err);
+        r = taken ? rbd_lock_break(image->rbd, mode, owners[i]) : 0;
         if (r < 0 && r != -ENOENT) {
-            fenced = ceph_errno(err, r, "take the lock of image '%s' from %s", name, owners[i]);
+            taken = ceph_errno(err, r, "take the lock of image '%s' from %s", name, owners[i]);
         }
     }
     rbd_lock_get_owners_cleanup(owners, count);
-    return fenced;
+    return taken;
+}
+
+bool ceph_fence(struct store *store, const char *name, struct err *err)
+{
+    return take_lock(store, name, NULL, err);
+}
+
+bool ceph_release(struct store *store, const char *address, struct err *err)
+{
+    AUTO(drop_json) json_t *names = NULL;
+    struct err first = {0};
+    const json_t *name;
+    size_t i;
+
+    if (!image_list(store, &names, err)) {
+        return false;
+    }
+    json_array_foreach(names, i, name)
+    {
+        struct err why = {0};
+
+        /* Another host may have removed it meanwhile. */
+        if (!take_lock(store, json_string_value(name), address, &why) && why.kind != ERR_ABSENT &&
+            first.kind == ERR_NONE) {
+            first = why;
+        }
+    }
+    if (first.kind != ERR_NONE) {
+        *err = first;
+        return err_add(err, "the locks of client %s, whose process is no more", address);
+    }
+    return true;
 }
 
 const struct store_images ceph_images = {
