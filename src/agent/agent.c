@@ -32,16 +32,17 @@ bool agent_open(const char *folder, struct agent *out, struct err *err)
 
 void agent_close(struct agent *agent)
 {
-    lease_stop(agent);
     server_stop(agent->network);
     move_free(TAKE(agent->move));
+    /* Where the daemon hangs this takes longer than a lease lasts: it is renewed meanwhile. */
+    if (agent->hv) {
+        agent->hypervisor->close(TAKE(agent->hv));
+    }
+    lease_stop(agent);
     vm_list_free(agent->vms);
     agent_key_close(agent);
     agent_store_close(agent);
     leases_free(agent->leases);
-    if (agent->hv) {
-        agent->hypervisor->close(agent->hv);
-    }
     free(agent->provider.folder);
     free(agent->old.folder);
     audit_free(agent->audit);

@@ -127,9 +127,14 @@ static bool fake_open(hv_changed *changed, void *context, struct hv **out, struc
     return true;
 }
 
+void (*fake_hv_closing)(void);
+
 static void fake_close(struct hv *hv)
 {
     (void)hv;
+    if (fake_hv_closing) {
+        fake_hv_closing();
+    }
 }
 
 static bool fake_look(struct hv *hv, const char *uuid, struct hv_look *out, struct err *err)

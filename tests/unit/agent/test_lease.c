@@ -569,6 +569,31 @@ static void an_agent_that_ends_leaves_no_thread_at_its_leases(void **state)
     world_open();
 }
 
+static unsigned closings, renewed;
+
+static void closing(void)
+{
+    closings++;
+    renewed += world.agent.leases->running && !world.agent.leases->leaving ? 1 : 0;
+}
+
+/* It waits for a daemon that hangs for longer than a lease lasts. */
+static void an_agent_that_ends_renews_until_the_hypervisor_is_closed(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    make_running();
+    assert_true(lease_start(&world.agent, &err));
+    closings = renewed = 0;
+    fake_hv_closing = closing;
+    world_close();
+    fake_hv_closing = NULL;
+    assert_int_equal(closings, 1);
+    assert_int_equal(renewed, 1);
+    world_open();
+}
+
 /* The record as somebody wrote it who is none of the hosts. */
 static void forge(const char *text)
 {
@@ -730,6 +755,7 @@ int main(void)
         IT(a_refused_key_makes_no_host_one_that_was_taken_out),
         IT(a_host_that_comes_in_anew_destroys_all_then_lifts_its_fence),
         IT(an_agent_that_ends_leaves_no_thread_at_its_leases),
+        IT(an_agent_that_ends_renews_until_the_hypervisor_is_closed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

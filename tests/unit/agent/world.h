@@ -88,6 +88,7 @@ struct fake_hv {
     bool lives_on;        /* destroying it says it succeeded, and it did not */
 };
 extern struct fake_hv fake_hv;
+extern void (*fake_hv_closing)(void); /* called when it is closed; NULL: nothing */
 /* Moves: what comes is the tests' own doing. */
 struct fake_moves {
     bool expects;      /* keys and pass are there */
