@@ -4,6 +4,7 @@
 
 #include "leases.h"
 
+#include "agent/lease_table.h"
 #include "agent/takeover.h"
 
 /* The VM is another host's, and runs there. */
