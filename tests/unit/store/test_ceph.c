@@ -20,6 +20,7 @@
 #include "file_system.h"
 #include "other.h"
 #include "store/ceph.h"
+#include "store/ceph_image.h"
 
 static struct cluster cluster;
 static const struct store_backend *ceph;
@@ -284,7 +285,7 @@ static void an_attachment_names_the_image_and_carries_the_key(void **state)
     MUST(ceph->images->attachment(store, "a", &attachment, &err));
     assert_string_equal(attachment.protocol, "rbd");
     assert_string_equal(attachment.source, "ds1/a");
-    assert_string_equal(attachment.user, "quoin");
+    assert_string_equal(attachment.user, "quoin-vm");
     assert_int_equal(secret_size(attachment.key), 40);
     assert_true(access(attachment.conf, R_OK) == 0);
     store_attachment_clear(&attachment);
@@ -315,6 +316,9 @@ static void a_dead_holder_of_this_host_is_fenced_at_once(void **state)
     struct store *next = NULL;
     struct image *image = NULL;
     struct err err = {0};
+    char *owners[4];
+    size_t count = COUNT_OF(owners);
+    rbd_lock_mode_t mode;
     double begin = 0;
 
     (void)state;
@@ -322,6 +326,8 @@ static void a_dead_holder_of_this_host_is_fenced_at_once(void **state)
     begin = now();
     MUST(ceph->open(&cluster.conf, &next, &err));
     MUST(ceph->images->open(next, "a", NULL, true, &image, &err));
+    /* Nobody has to break it, which the hypervisor's user could not. */
+    assert_int_equal(rbd_lock_get_owners(image->rbd, &mode, owners, &count), -ENOENT);
     MUST(ceph->io->lock(image, &err));
     print_message("locked %.2f s after the holder died\n", now() - begin);
     assert_true(now() - begin < 20); /* the cluster itself gives the silent 45 s */
