@@ -38,23 +38,6 @@ static bool read_object(struct agent *agent, struct store *store, const char *ol
     return true;
 }
 
-static bool is_member(struct agent *agent, const char *host, bool *out, struct err *err)
-{
-    AUTO(drop_json) json_t *names = NULL;
-    const json_t *name;
-    size_t i;
-
-    if (!member_names(agent, &names, err)) {
-        return false;
-    }
-    *out = false;
-    json_array_foreach(names, i, name)
-    {
-        *out = *out || strcmp(json_string_value(name), host) == 0;
-    }
-    return true;
-}
-
 bool maker_is_this(struct agent *agent, bool *out, struct err *err)
 {
     char maker[ROLE_NAME_MAX + 1] = "";
@@ -88,7 +71,7 @@ bool maker_claim(struct agent *agent, struct err *err)
     if (strcmp(maker, host->name) == 0) {
         return true;
     }
-    if (maker[0] && !is_member(agent, maker, &member, err)) {
+    if (maker[0] && !member_is(agent, maker, &member, err)) {
         return err_add(err, "ask who makes the next KEK");
     }
     if (member) {

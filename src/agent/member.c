@@ -138,6 +138,23 @@ bool member_names(struct agent *agent, json_t **out, struct err *err)
     return true;
 }
 
+bool member_is(struct agent *agent, const char *host, bool *out, struct err *err)
+{
+    AUTO(drop_json) json_t *names = NULL;
+    const json_t *name;
+    size_t i;
+
+    if (!member_names(agent, &names, err)) {
+        return false;
+    }
+    *out = false;
+    json_array_foreach(names, i, name)
+    {
+        *out = *out || strcmp(json_string_value(name), host) == 0;
+    }
+    return true;
+}
+
 bool member_set(struct agent *agent, bool member, struct err *err)
 {
     if (agent->host.member == member) {

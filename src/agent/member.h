@@ -22,6 +22,8 @@ bool member_check(struct agent *agent, const char *host, const char *address, st
 /* Every host that has a disk or a monitor in the datastore, this one too, by its maps: an array of
  * names, each once; a new reference. ERR_ABSENT: there is no datastore. ERR_AWAY. */
 bool member_names(struct agent *agent, json_t **out, struct err *err);
+/* Whether `host` is one of these. */
+bool member_is(struct agent *agent, const char *host, bool *out, struct err *err);
 
 /* This host is one of the datastore's, or is none any more: kept on its disk, told in its status.
  */

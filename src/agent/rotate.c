@@ -166,20 +166,13 @@ static char *next_of(const char *kek, const json_t *parcel)
 /* Another host, which is one now: what was one once may have kept certificate and word. */
 static bool is_other_member(struct agent *agent, const char *host, struct err *err)
 {
-    AUTO(drop_json) json_t *names = NULL;
-    const json_t *name;
-    size_t i;
+    bool member = false;
 
-    if (!member_names(agent, &names, err)) {
+    if (!member_is(agent, host, &member, err)) {
         return false;
     }
-    json_array_foreach(names, i, name)
-    {
-        if (strcmp(json_string_value(name), host) == 0 && strcmp(host, agent->host.name) != 0) {
-            return true;
-        }
-    }
-    return err_set(err, ERR_DENIED, "'%s' is no other host of this cluster", host);
+    return (member && strcmp(host, agent->host.name) != 0) ||
+           err_set(err, ERR_DENIED, "'%s' is no other host of this cluster", host);
 }
 
 static bool share(struct agent *agent, struct making *making, struct err *err)
